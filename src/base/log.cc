@@ -15,8 +15,10 @@ std::string one_line(std::string_view text) {
   return line;
 }
 
-void log_line(std::string_view text) {
-  const std::string line = "octavo: " + one_line(text) + "\n";
+namespace {
+
+void write_line(std::string_view prefix, std::string_view text) {
+  const std::string line = std::string(prefix) + one_line(text) + "\n";
   std::string_view rest = line;
   while (!rest.empty()) {
     const ssize_t wrote = ::write(STDERR_FILENO, rest.data(), rest.size());
@@ -25,6 +27,12 @@ void log_line(std::string_view text) {
     rest.remove_prefix(static_cast<size_t>(wrote));
   }
 }
+
+}  // namespace
+
+void log_line(std::string_view text) { write_line("[octavo] ", text); }
+
+void error_line(std::string_view text) { write_line("octavo: ", text); }
 
 bool OnceLog::log_once(std::string_view text) {
   {

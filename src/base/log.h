@@ -9,12 +9,15 @@
 
 namespace octavo {
 
-// Writes "octavo: TEXT" as one line to stderr in one write, so lines of several threads never mix.
+// Writes "[octavo] TEXT" as one line to stderr in one write, so lines of several threads never mix.
 // Control characters in `text` (names come from files) become spaces. For start-up, files and
 // faults; a step of the engine logs nothing. Any thread.
 void log_line(std::string_view text);
 
-// `text` with control characters replaced by spaces: what log_line and error messages print.
+// "octavo: TEXT": the one line that says why a command failed. Scripts look for this prefix.
+void error_line(std::string_view text);
+
+// `text` with control characters replaced by spaces: what the two print.
 std::string one_line(std::string_view text);
 
 // Says a thing once an owner, for example "matmul of int4 falls back to the reference kernel".

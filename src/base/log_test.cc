@@ -11,7 +11,13 @@ namespace {
 TEST(LogLine, writes_one_line_whatever_the_text_holds) {
   testing::internal::CaptureStderr();
   log_line("bad name \n\x1b[31mred\r\x7f!");
-  EXPECT_EQ(testing::internal::GetCapturedStderr(), "octavo: bad name   [31mred  !\n");
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "[octavo] bad name   [31mred  !\n");
+}
+
+TEST(ErrorLine, has_the_prefix_that_scripts_look_for) {
+  testing::internal::CaptureStderr();
+  error_line("bad flag (--x): drop it");
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "octavo: bad flag (--x): drop it\n");
 }
 
 TEST(OneLine, leaves_text_beyond_ascii_alone) { EXPECT_EQ(one_line("größe\tя"), "größe я"); }

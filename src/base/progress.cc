@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <utility>
 
@@ -20,7 +21,7 @@ void write_stderr(std::string_view text) {
 }
 
 std::string duration(double seconds) {
-  const auto whole = static_cast<int64_t>(seconds + 0.5);
+  const auto whole = std::llround(seconds);
   if (whole < 60) return std::to_string(whole) + " s";
   if (whole < 3600) return std::to_string(whole / 60) + " min " + std::to_string(whole % 60) + " s";
   return std::to_string(whole / 3600) + " h " + std::to_string(whole % 3600 / 60) + " min";
@@ -69,7 +70,7 @@ void Progress::update(int64_t done, int64_t total) {
   if (now - last_ < (bar ? Clock::duration(kBarEvery) : Clock::duration(kLineEvery))) return;
   last_ = now;
   drawn_ = bar;
-  write_(bar ? std::string(kEraseLine) + text() : "octavo: " + text() + "\n");
+  write_(bar ? std::string(kEraseLine) + text() : "[octavo] " + text() + "\n");
 }
 
 void Progress::finish() {

@@ -51,7 +51,7 @@ TEST(Progress, without_a_terminal_prints_a_line_now_and_then) {
   progress.update(50);
   progress.update(51);
   progress.finish();
-  EXPECT_EQ(f.written, "octavo: evaluating 50/100 windows, about 10 s left\n");
+  EXPECT_EQ(f.written, "[octavo] evaluating 50/100 windows, about 10 s left\n");
 }
 
 TEST(Progress, learns_its_total_late_and_bears_more_than_the_total) {
