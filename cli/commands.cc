@@ -4,7 +4,8 @@ namespace octavo::cli {
 namespace {
 
 constexpr Command kCommands[] = {
-    {"inspect", "what a model is, what it needs and how it will run here", add_inspect},
+    {"quantize", "make a model small", add_quantize},
+    {"eval", "measure a model, alone or against a baseline", add_eval},
     {"logits", "the scores of every position, as safetensors", add_logits},
     {"completion", "shell completion script or manual page", add_completion},
 };

@@ -57,8 +57,7 @@ std::vector<std::string> merge_config(std::vector<std::string> args, const CLI::
   const std::optional<std::string> file = take_config(args);
   if (!file) return args;
   const Json config = parse_json(read_file(*file, kMaxConfigBytes), *file);
-  if (!config.is_object())
-    throw Error("not a JSON object", *file, "give {\"flag\": value, ...}");
+  if (!config.is_object()) throw Error("not a JSON object", *file, "give {\"flag\": value, ...}");
   std::vector<std::string> flags;
   for (const auto& [key, value] : config.items()) {
     std::string name = "--" + key;

@@ -80,15 +80,15 @@ void print_help() {
     name.resize(12, ' ');
     std::cout << "  " << name << command.summary << "\n";
   }
-  std::cout << "\n  octavo COMMAND --help   the options of one command\n"
-               "  octavo --version        the version\n\n"
-               "MODEL is a directory with config.json, *.safetensors and tokenizer files.\n"
-               "Exit status: 0 done, 1 the work failed, 2 the request was wrong, 130 interrupted.\n";
+  std::cout
+      << "\n  octavo COMMAND --help   the options of one command\n"
+         "  octavo --version        the version\n\n"
+         "MODEL is a directory with config.json, *.safetensors and tokenizer files.\n"
+         "Exit status: 0 done, 1 the work failed, 2 the request was wrong, 130 interrupted.\n";
 }
 
 int dispatch(const std::vector<std::string>& args) {
-  if (args.empty())
-    throw Error("no command given", "octavo", "choose one of " + known_commands());
+  if (args.empty()) throw Error("no command given", "octavo", "choose one of " + known_commands());
   if (args[0] == "--help" || args[0] == "-h" || args[0] == "help") {
     print_help();
     flush_output();
