@@ -65,7 +65,7 @@ std::vector<std::string> merge_config(std::vector<std::string> args, const CLI::
     const CLI::Option* option = app.get_option_no_throw(name);
     if (option == nullptr) {
       throw Error("unknown option " + key, *file,
-                  "see `octavo " + app.get_name() + " --help` for the names");
+                  "see `" + app.get_name() + " --help` for the names");
     }
     if (!value.is_null() && !names(args, *option)) append_flag(flags, name, value);
   }

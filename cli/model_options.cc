@@ -34,8 +34,8 @@ void check_device(const ModelOptions& options) {
 
 }  // namespace
 
-void add_model(CLI::App& app, ModelOptions& options) {
-  app.add_option("MODEL", options.model, "directory with config.json and *.safetensors")
+CLI::Option* add_model(CLI::App& app, ModelOptions& options) {
+  return app.add_option("MODEL", options.model, "directory with config.json and *.safetensors")
       ->required();
 }
 
