@@ -79,9 +79,12 @@ std::vector<Prompt> read_prompts(const std::string& file, const ModelSpec& spec)
 
 // Where the logits of all prompts go: their places in the file are known beforehand, so one step's
 // rows are all that is held.
-SafetensorsWriter open_output(const std::string& path, const std::vector<Prompt>& prompts, int64_t vocab) {
+SafetensorsWriter open_output(const std::string& path, const std::vector<Prompt>& prompts,
+                              int64_t vocab) {
   std::vector<TensorPlan> tensors;
-  for (const Prompt& prompt : prompts) tensors.push_back({prompt.name + ".logits", DType::f32, {static_cast<int64_t>(prompt.ids.size()), vocab}});
+  for (const Prompt& prompt : prompts)
+    tensors.push_back(
+        {prompt.name + ".logits", DType::f32, {static_cast<int64_t>(prompt.ids.size()), vocab}});
   return SafetensorsWriter(path, tensors);
 }
 
@@ -98,10 +101,13 @@ int run_logits(const Options& options) {
   Progress progress("logits", "prompts", static_cast<int64_t>(prompts.size()));
   for (size_t i = 0; i < prompts.size(); ++i) {
     if (interrupt.requested()) throw Interrupted{};
-    session.run(prompts[i].ids, [&](int64_t, Mat rows) { out.append(rows); });
+    session.run(prompts[i].ids, [&](int64_t, Mat rows) {
+      out.append(
+          std::as_bytes(std::span(rows.data, static_cast<size_t>(rows.rows() * rows.cols()))));
+    });
     progress.update(static_cast<int64_t>(i + 1));
   }
-  out.commit();
+  out.finish();
   return 0;
 }
 
