@@ -3,10 +3,9 @@
 #include <simdjson.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cstring>
-#include <fstream>
 
+#include "base/check.h"
 #include "base/checked.h"
 #include "base/json.h"
 #include "octavo/error.h"
@@ -153,18 +152,24 @@ std::vector<TensorEntry> read_safetensors_header(const File& file) {
   return entries;
 }
 
-std::string safetensors_header(std::span<const TensorOut> tensors,
+uint64_t TensorPlan::bytes() const {
+  int64_t total = size_bytes(dtype);
+  for (int64_t extent : shape) total *= extent;
+  return static_cast<uint64_t>(total);
+}
+
+std::string safetensors_header(std::span<const TensorPlan> tensors,
                                const std::map<std::string, std::string>& metadata) {
   // Written by hand: nlohmann's ordered object looks keys up linearly, and a large model has
   // thousands.
   std::string text = "{\"__metadata__\":" + to_line(Json(metadata));
   uint64_t at = 0;
-  for (const TensorOut& tensor : tensors) {
+  for (const TensorPlan& tensor : tensors) {
     const Json entry = {{"dtype", name(tensor.dtype)},
                         {"shape", tensor.shape},
-                        {"data_offsets", {at, at + tensor.bytes.size()}}};
+                        {"data_offsets", {at, at + tensor.bytes()}}};
     text += "," + to_line(Json(tensor.name)) + ":" + to_line(entry);
-    at += tensor.bytes.size();
+    at += tensor.bytes();
   }
   text += "}";
   text.append((8 - text.size() % 8) % 8, ' ');  // aligned data lets readers map it
@@ -172,18 +177,23 @@ std::string safetensors_header(std::span<const TensorOut> tensors,
   return std::string(reinterpret_cast<const char*>(&length), 8) + text;
 }
 
-void write_safetensors(const std::filesystem::path& path, std::span<const TensorOut> tensors,
-                       const std::map<std::string, std::string>& metadata) {
-  std::ofstream file(path, std::ios::binary | std::ios::trunc);
-  const std::string header = safetensors_header(tensors, metadata);
-  file.write(header.data(), static_cast<std::streamsize>(header.size()));
-  for (const TensorOut& tensor : tensors)
-    file.write(reinterpret_cast<const char*>(tensor.bytes.data()),
-               static_cast<std::streamsize>(tensor.bytes.size()));
-  file.close();
-  if (!file)
-    throw Error(std::string("cannot write: ") + std::strerror(errno), path.string(),
-                "check space and permissions", Error::Kind::failure);
+SafetensorsWriter::SafetensorsWriter(const std::filesystem::path& path,
+                                     std::span<const TensorPlan> tensors,
+                                     const std::map<std::string, std::string>& metadata)
+    : file_(path) {
+  file_.write(safetensors_header(tensors, metadata));
+  for (const TensorPlan& tensor : tensors) missing_bytes_ += tensor.bytes();
+}
+
+void SafetensorsWriter::append(std::span<const std::byte> bytes) {
+  OCTAVO_CHECK(bytes.size() <= missing_bytes_);
+  missing_bytes_ -= bytes.size();
+  file_.write(bytes);
+}
+
+void SafetensorsWriter::finish() {
+  OCTAVO_CHECK(missing_bytes_ == 0);
+  file_.commit();
 }
 
 }  // namespace octavo

@@ -39,10 +39,13 @@ class SafetensorsTest : public testing::Test {
 TEST_F(SafetensorsTest, reads_back_what_it_writes) {
   const std::vector<float> a{1, 2, 3, 4, 5, 6};
   const std::vector<int32_t> b{7, 8};
-  const std::vector<TensorOut> tensors{{"a", DType::f32, {2, 3}, std::as_bytes(std::span(a))},
-                                       {"b\"x", DType::i32, {2}, std::as_bytes(std::span(b))},
-                                       {"empty", DType::u8, {0}, {}}};
-  write_safetensors(directory_ / "model.safetensors", tensors, {{"format", "pt"}});
+  const std::vector<TensorPlan> plan{
+      {"a", DType::f32, {2, 3}}, {"b\"x", DType::i32, {2}}, {"empty", DType::u8, {0}}};
+  SafetensorsWriter writer(directory_ / "model.safetensors", plan, {{"format", "pt"}});
+  writer.append(std::as_bytes(std::span(a)));
+  EXPECT_FALSE(std::filesystem::exists(directory_ / "model.safetensors"));
+  writer.append(std::as_bytes(std::span(b)));
+  writer.finish();
   const Checkpoint checkpoint = Checkpoint::open(directory_);
   EXPECT_EQ(checkpoint.names(), (std::vector<std::string>{"a", "b\"x", "empty"}));
   const TensorEntry& entry = checkpoint.get("a");

@@ -50,8 +50,8 @@ struct Weight {
   std::span<const std::byte> data = {};
   std::span<const std::byte> scales = {};  // affine
   std::span<const std::byte> zeros = {};   // affine
-  std::span<const int32_t>
-      order;  // ordered: code k of a row belongs to input order[k]; groups are consecutive codes
+  // ordered: code k of a row belongs to input order[k]; groups are consecutive codes.
+  std::span<const int32_t> order = {};
 
   bool empty() const { return out == 0; }
   int64_t groups() const { return format.scheme == Scheme::affine ? in / format.group_size : 0; }

@@ -1,0 +1,16 @@
+#include "cli/command.h"
+
+namespace octavo::cli {
+namespace {
+
+constexpr Command kCommands[] = {
+    {"inspect", "what a model is, what it needs and how it will run here", add_inspect},
+    {"logits", "the scores of every position, as safetensors", add_logits},
+    {"completion", "shell completion script or manual page", add_completion},
+};
+
+}  // namespace
+
+std::span<const Command> commands() { return kCommands; }
+
+}  // namespace octavo::cli
