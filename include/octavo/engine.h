@@ -60,6 +60,8 @@ struct Event {
   int64_t cached_tokens = 0;          // prompt tokens found in the prefix cache
   double queue_s = 0, prefill_s = 0, decode_s = 0;  // on the last event
   int64_t preemptions = 0;
+  std::string param;  // rejected: the field of Request or SamplingParams at fault, if it is one
+  bool overloaded = false;  // rejected: nothing wrong with the request; try again later
 };
 
 using RequestId = uint64_t;  // made by the engine only

@@ -74,6 +74,11 @@ void KvCache::release(BlockTable& table) {
   table.sealed = 0;
 }
 
+void KvCache::discard(BlockTable& table) {
+  for (const BlockId block : table.blocks) index_.erase(block);
+  release(table);
+}
+
 int64_t KvCache::exclusive_blocks(const BlockTable& table) const {
   return std::ranges::count_if(table.blocks,
                                [this](BlockId block) { return pool_.references(block) == 1; });

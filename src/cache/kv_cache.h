@@ -55,6 +55,8 @@ class KvCache {
   void seal(BlockTable& table, std::span<const BlockKey> keys, int64_t computed);
   // Gives all blocks back, the last first, so that the end of a prefix is evicted before its start.
   void release(BlockTable& table);
+  // release(), and nobody may share these blocks any more: their bytes can't be trusted.
+  void discard(BlockTable& table);
   // Blocks that nobody else uses: what release() would make free.
   int64_t exclusive_blocks(const BlockTable& table) const;
 
