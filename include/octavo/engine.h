@@ -68,10 +68,10 @@ using RequestId = uint64_t;  // made by the engine only
 
 struct Request {
   std::vector<TokenId> prompt;  // 1 .. max_model_len - 1 tokens
-  SamplingParams sampling;
-  int64_t priority = 0;    // lower runs earlier under the priority policy
-  double deadline_s = 0;   // from submission; 0: none
-  std::string cache_salt;  // requests with different salts share no cached prefix
+  SamplingParams sampling = {};
+  int64_t priority = 0;         // lower runs earlier under the priority policy
+  double deadline_s = 0;        // from submission; 0: none
+  std::string cache_salt = {};  // requests with different salts share no cached prefix
 };
 
 // Must return quickly and must not call back into the engine, except abort().
@@ -87,7 +87,7 @@ struct EngineOptions {
   bool prefix_caching = true;
   bool priority_scheduling = false;  // else first come, first served
   int64_t max_queued_requests = 0;   // submit refuses above this many in flight; 0: no bound
-  std::vector<TokenId> eos;          // from generation_config.json
+  std::vector<TokenId> eos = {};     // from generation_config.json
 };
 
 struct EngineStats {

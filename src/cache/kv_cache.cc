@@ -117,8 +117,7 @@ int64_t available_memory_bytes() {
   const int64_t limit = number_in("/sys/fs/cgroup/memory.max", kNone);
   const int64_t machine = machine_memory_bytes();
   if (limit == kNone) return machine;
-  const int64_t left =
-      std::max<int64_t>(0, limit - number_in("/sys/fs/cgroup/memory.current", 0));
+  const int64_t left = std::max<int64_t>(0, limit - number_in("/sys/fs/cgroup/memory.current", 0));
   return machine == 0 ? left : std::min(machine, left);
 }
 

@@ -33,9 +33,7 @@ class KvCache {
 
   std::span<const KvLayer> layers() const { return layers_; }
   int64_t block_tokens() const { return block_tokens_; }
-  int64_t blocks_for(int64_t tokens) const {
-    return (tokens + block_tokens_ - 1) / block_tokens_;
-  }
+  int64_t blocks_for(int64_t tokens) const { return (tokens + block_tokens_ - 1) / block_tokens_; }
   const BlockPool& pool() const { return pool_; }
   int64_t cached_blocks() const { return index_.size(); }
 

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <string>
 #include <vector>
 
 namespace octavo {
@@ -11,6 +12,15 @@ std::vector<BlockKey> keys_of(const std::vector<TokenId>& tokens, PrefixIdentity
   std::vector<BlockKey> keys;
   extend_keys(root_key(identity), tokens, 2, keys);
   return keys;
+}
+
+std::string hex(const BlockKey& key) {
+  std::string out;
+  for (const uint8_t byte : key.bytes) {
+    out += "0123456789abcdef"[byte >> 4];
+    out += "0123456789abcdef"[byte & 15];
+  }
+  return out;
 }
 
 TEST(PrefixIndex, names_only_full_blocks) {
@@ -27,9 +37,9 @@ TEST(PrefixIndex, names_a_block_by_all_that_comes_before_it) {
 
 TEST(PrefixIndex, keeps_salts_and_rope_lengths_apart) {
   const auto plain = keys_of({1, 2, 3, 4});
-  const auto salted = keys_of({1, 2, 3, 4}, {.salt = "a"});
-  const auto other = keys_of({1, 2, 3, 4}, {.salt = "b"});
-  const auto roped = keys_of({1, 2, 3, 4}, {.rope_tokens = 4});
+  const auto salted = keys_of({1, 2, 3, 4}, {.salt = "a", .rope_tokens = 0});
+  const auto other = keys_of({1, 2, 3, 4}, {.salt = "b", .rope_tokens = 0});
+  const auto roped = keys_of({1, 2, 3, 4}, {.salt = {}, .rope_tokens = 4});
   for (int i = 0; i < 2; ++i) {
     EXPECT_NE(plain[i], salted[i]);
     EXPECT_NE(salted[i], other[i]);
@@ -46,12 +56,10 @@ TEST(PrefixIndex, extends_keys_as_if_made_at_once) {
 }
 
 TEST(PrefixIndex, makes_the_key_that_any_process_makes) {
-  // sha256 of "octavo kv 1", 16 zero bytes: a change of the encoding would silently orphan every
-  // stored key.
-  const BlockKey key = root_key({});
-  EXPECT_EQ(key, root_key({.salt = ""}));
-  const BlockKey next = child_key(key, std::vector<TokenId>{1, 2});
-  EXPECT_EQ(next, keys_of({1, 2})[0]);
+  // By Python: sha256(sha256(b"octavo kv 1" + bytes(16)).digest() + pack("<Iii", 2, 1, 2)). A
+  // change of the encoding would orphan every stored key.
+  EXPECT_EQ(hex(child_key(root_key({}), std::vector<TokenId>{1, 2})),
+            "d7cde73b6200b4d6014f88e74cc982c4ce45f43ac27e060ab4ff7339abc3d00f");
 }
 
 TEST(PrefixIndex, keeps_the_older_of_two_blocks_with_one_key) {

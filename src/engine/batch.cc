@@ -62,8 +62,8 @@ Batch BatchBuilder::batch() const {
           .row_begin = row_begin_,
           .kv_tokens = kv_tokens_,
           .prompt_tokens = prompt_tokens_,
-          .block_table = View<const int32_t, 2>(block_table_.data(), {seqs, widest_},
-                                                {limits_.max_blocks, 1}),
+          .block_table =
+              View<const int32_t, 2>(block_table_.data(), {seqs, widest_}, {limits_.max_blocks, 1}),
           .logits_rows = logits_rows_};
 }
 

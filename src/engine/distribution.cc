@@ -84,9 +84,7 @@ Peak find_peak(std::span<const float> logits) {
   return peak;
 }
 
-float weight_of(float logit, const Weighing& w) {
-  return exp_negative((logit - w.peak) * w.scale);
-}
+float weight_of(float logit, const Weighing& w) { return exp_negative((logit - w.peak) * w.scale); }
 
 double sum_weights(std::span<const float> logits, const Weighing& w) {
   double sum = 0;

@@ -37,8 +37,8 @@ struct Peak {
 };
 Peak find_peak(std::span<const float> logits);
 
-// The weight exp((logit - peak) · scale), and the sum of the weights of the tokens that the cut keeps. REQUIRES: peak >= every
-// logit, scale > 0.
+// The weight exp((logit - peak) · scale), and the sum of the weights of the tokens that the cut
+// keeps. REQUIRES: peak >= every logit, scale > 0.
 struct Weighing {
   float peak = 0, scale = 1;
   Cut cut;

@@ -18,13 +18,12 @@ void require(bool holds, const char* option, int64_t value, const char* mend) {
 void check_ranges(const EngineOptions& options, const StepModel& model) {
   require(options.max_num_seqs >= 1 && options.max_num_seqs <= kMaxSeqs, "max-num-seqs",
           options.max_num_seqs, "use a number from 1 to 65536");
-  require(options.max_num_batched_tokens >= 1 &&
-              options.max_num_batched_tokens <= kMaxBatchedTokens,
-          "max-num-batched-tokens", options.max_num_batched_tokens,
-          "use a number from 1 to 1048576");
-  require(options.block_tokens >= 16 && options.block_tokens % 16 == 0 &&
-              options.block_tokens <= 1024,
-          "block-size", options.block_tokens, "use a multiple of 16 up to 1024");
+  require(
+      options.max_num_batched_tokens >= 1 && options.max_num_batched_tokens <= kMaxBatchedTokens,
+      "max-num-batched-tokens", options.max_num_batched_tokens, "use a number from 1 to 1048576");
+  require(
+      options.block_tokens >= 16 && options.block_tokens % 16 == 0 && options.block_tokens <= 1024,
+      "block-size", options.block_tokens, "use a multiple of 16 up to 1024");
   require(options.max_model_len >= 0 && options.max_model_len != 1 &&
               options.max_model_len <= model.max_positions,
           "max-model-len", options.max_model_len,

@@ -91,8 +91,7 @@ TokenId draw(const SampleTask& task, const Scored& top, std::vector<Scored>& scr
   const float temperature = task.params->temperature;
   if (temperature < kGreedyTemperature || task.params->top_k == 1) return top.id;
   const float scale = 1 / std::max(temperature, kLowestTemperature);
-  const Weighing w{
-      .peak = top.logit, .scale = scale, .cut = filter(task, top, scale, scratch)};
+  const Weighing w{.peak = top.logit, .scale = scale, .cut = filter(task, top, scale, scratch)};
   const double sum = sum_weights(task.logits, w);
   const TokenId token = token_at(task.logits, w, uniform(task.seed, task.position) * sum);
   return token >= 0 ? token : top.id;
@@ -167,9 +166,8 @@ void Sampler::choose_one(const SampleTask& task, Worker& worker, Sample& sample)
 }
 
 void Sampler::choose(std::span<const SampleTask> tasks, std::span<Sample> samples) noexcept {
-  pool_.each(static_cast<int64_t>(tasks.size()), [&](int64_t i, int worker) {
-    choose_one(tasks[i], workers_[worker], samples[i]);
-  });
+  pool_.each(static_cast<int64_t>(tasks.size()),
+             [&](int64_t i, int worker) { choose_one(tasks[i], workers_[worker], samples[i]); });
 }
 
 void Sampler::score(std::span<const ScoreTask> tasks) noexcept {

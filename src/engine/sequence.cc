@@ -29,8 +29,9 @@ Sequence::Sequence(RequestId id, Request request, EventSink sink, uint64_t seed)
 }
 
 void Sequence::become(State next) {
-  const bool allowed = next == State::finished    ? state_ != State::finished
-                       : next == State::running   ? state_ == State::waiting || state_ == State::preempted
+  const bool allowed = next == State::finished ? state_ != State::finished
+                       : next == State::running
+                           ? state_ == State::waiting || state_ == State::preempted
                        : next == State::preempted ? state_ == State::running
                                                   : false;
   OCTAVO_CHECK(allowed);

@@ -20,16 +20,16 @@ class Model;
 struct StepModel {
   int64_t vocab = 0, max_positions = 0;
   std::vector<KvShape> kv;  // of each layer
-  // The rope of a prompt longer than this depends on the prompt's length (see Batch::prompt_tokens):
-  // such prompts share cached blocks only with prompts of the same length.
+  // The rope of a prompt longer than this depends on the prompt's length (see
+  // Batch::prompt_tokens): such prompts share cached blocks only with prompts of the same length.
   std::optional<int64_t> rope_trained_tokens;
   // Writes keys, values and the logits [k, vocab] of the batch. An exception fails the step's
   // requests.
   std::function<void(const Batch&, KvLayers, Mat logits)> step;
 };
 
-// forward() of a model with blocks of `block_tokens`, for steps of at most `max_rows` rows. Reserves
-// the workspace.
+// forward() of a model with blocks of `block_tokens`, for steps of at most `max_rows` rows.
+// Reserves the workspace.
 StepModel step_model(std::shared_ptr<const Model> model, ThreadPool& pool, int64_t block_tokens,
                      int64_t max_rows);
 

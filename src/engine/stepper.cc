@@ -53,9 +53,9 @@ bool Stepper::before(const Sequence& a, const Sequence& b) const {
 
 template <class List>
 void Stepper::insert(List& list, Owned sequence) {
-  const auto place = std::upper_bound(
-      list.begin(), list.end(), sequence,
-      [this](const Owned& a, const Owned& b) { return before(*a, *b); });
+  const auto place =
+      std::upper_bound(list.begin(), list.end(), sequence,
+                       [this](const Owned& a, const Owned& b) { return before(*a, *b); });
   list.insert(place, std::move(sequence));
 }
 
@@ -94,8 +94,7 @@ bool Stepper::step() {
   drop_ended();
   add(stats_.steps, 1);
   stats_.running.store(static_cast<int64_t>(running_.size()), std::memory_order_relaxed);
-  stats_.blocks_used.store(cache_.pool().total() - cache_.pool().free(),
-                           std::memory_order_relaxed);
+  stats_.blocks_used.store(cache_.pool().total() - cache_.pool().free(), std::memory_order_relaxed);
   return true;
 }
 
@@ -342,8 +341,7 @@ void Stepper::drop_ended() {
   std::erase_if(running_, ended);
   std::erase_if(waiting_, ended);
   stats_.running.store(static_cast<int64_t>(running_.size()), std::memory_order_relaxed);
-  stats_.blocks_used.store(cache_.pool().total() - cache_.pool().free(),
-                           std::memory_order_relaxed);
+  stats_.blocks_used.store(cache_.pool().total() - cache_.pool().free(), std::memory_order_relaxed);
 }
 
 }  // namespace octavo

@@ -91,7 +91,7 @@ class Stepper {
   BatchBuilder batch_;
   Sampler sampler_;
 
-  std::deque<Owned> waiting_;    // both in rank order
+  std::deque<Owned> waiting_;  // both in rank order
   std::vector<Owned> running_;
   std::unordered_map<RequestId, Sequence*> by_id_;
   int64_t ended_ = 0;
