@@ -10,8 +10,8 @@ namespace octavo::serve {
 struct ApiError {
   int status = 400;
   std::string type = "BadRequestError";
-  std::string param;  // the field at fault; empty: none in particular
-  std::string message;
+  std::string param = {};  // the field at fault; empty: none in particular
+  std::string message = {};
   int retry_after_s = 0;  // > 0: sent as Retry-After
 };
 

@@ -5,8 +5,8 @@
 namespace octavo::serve {
 namespace {
 
-// Tokens of the prompt that the detokenizer sees first, so that the answer's first token is not read
-// as the beginning of a text, whose leading space would be dropped.
+// Tokens of the prompt that the detokenizer sees first, so that the answer's first token is not
+// read as the beginning of a text, whose leading space would be dropped.
 constexpr size_t kContext = 6;
 
 }  // namespace

@@ -24,7 +24,8 @@ struct Delta {
   std::string error;  // finish_reason "error" or a refusal: why
 };
 
-// One sequence's way from tokens to text: detokenizing, stop strings, the end. One thread at a time.
+// One sequence's way from tokens to text: detokenizing, stop strings, the end. One thread at a
+// time.
 class Choice {
  public:
   Choice(const Tokenizer& tokenizer, std::span<const TokenId> prompt,

@@ -92,8 +92,8 @@ std::optional<ApiError> parse_completion_request(const Json& body, const ServeLi
   if (fields.find("suffix")) fields.fail("suffix", "suffix is not supported");
   const int64_t choices = static_cast<int64_t>(out.prompts.size()) * out.sampling.n;
   if (choices > limits.max_choices) {
-    fields.fail("n", "n times the number of prompts must be at most " +
-                         std::to_string(limits.max_choices));
+    fields.fail(
+        "n", "n times the number of prompts must be at most " + std::to_string(limits.max_choices));
   }
   return fields.error();
 }

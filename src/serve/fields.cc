@@ -144,8 +144,8 @@ void Fields::texts(const char* key, std::vector<std::string>& out, size_t max_co
     const auto& text = item.get_ref<const std::string&>();
     if (text.empty()) return fail(key, name + " must not hold an empty string");
     if (text.size() > max_bytes) {
-      return fail(key, name + " must hold strings of at most " + std::to_string(max_bytes) +
-                           " bytes each");
+      return fail(
+          key, name + " must hold strings of at most " + std::to_string(max_bytes) + " bytes each");
     }
     out.push_back(text);
   }

@@ -12,9 +12,9 @@
 
 namespace octavo::serve {
 
-// Reads the fields of a request's object. Null and absent leave the target as it is. The first field
-// that is wrong is remembered with its name; later reads then do nothing, so a parser reads straight
-// on and asks for error() at its end.
+// Reads the fields of a request's object. Null and absent leave the target as it is. The first
+// field that is wrong is remembered with its name; later reads then do nothing, so a parser reads
+// straight on and asks for error() at its end.
 class Fields {
  public:
   // REQUIRES: `object` is an object and outlives this.

@@ -181,6 +181,8 @@ void Generation::measure(Child& child, const Arrived& arrived, int64_t tokens) {
   seams_.metrics.generated(tokens);
   if (first) {
     seams_.metrics.first_token(seconds(arrived.time - arrival_));
+    seams_.metrics.prompt_done(static_cast<int64_t>(plan_.prompts[child.prompt].ids.size()),
+                               child.cached);
   } else {
     seams_.metrics.next_tokens(seconds(arrived.time - child.last_token), tokens);
   }
@@ -201,14 +203,8 @@ void Generation::measure_end(Child& child, const Arrived& arrived, const std::st
        .cached_tokens = child.cached});
 }
 
-// The prompt is computed: what the answer says of it, and the other choices of it.
-void Generation::first_event(Child& child, const Event& event, std::string& out) {
-  child.begun = true;
-  child.cached = event.cached_tokens;
-  const PromptPlan& prompt = plan_.prompts[child.prompt];
-  if (!event.tokens.empty()) {
-    seams_.metrics.prompt_done(static_cast<int64_t>(prompt.ids.size()), event.cached_tokens);
-  }
+// The other choices of a prompt that is computed now, or never will be.
+void Generation::follow_leader(const Child& child, const Event& event) {
   const auto n = static_cast<size_t>(plan_.sampling.n);
   const auto place = static_cast<size_t>(child.index);
   bool go_on = false;
@@ -221,15 +217,24 @@ void Generation::first_event(Child& child, const Event& event, std::string& out)
       if (go_on) {
         submit(i);
       } else {
-        arrived(i, Event{.finish = event.finish == Finish::none ? Finish::abort : event.finish,
-                         .reason = event.reason});
+        Event ended;
+        ended.finish = event.finish == Finish::none ? Finish::abort : event.finish;
+        ended.reason = event.reason;
+        arrived(i, ended);
       }
     }
   }
+}
+
+// The prompt is computed: what the answer says of it, and the other choices of it.
+void Generation::first_event(Child& child, const Event& event, std::string& out) {
+  child.begun = true;
+  child.cached = event.cached_tokens;
+  const PromptPlan& prompt = plan_.prompts[child.prompt];
+  follow_leader(child, event);
   if (over_) return;
   if (plan_.sampling.stream && !std::exchange(streaming_, true)) {
-    exchange_->begin_stream(
-        {.content_type = std::string(kSseType), .headers = plan_.headers});
+    exchange_->begin_stream({.content_type = std::string(kSseType), .headers = plan_.headers});
   }
   ChoicePart part = part_of(child);
   if (plan_.sampling.return_token_ids) part.prompt_ids = &prompt.ids;
@@ -265,8 +270,8 @@ ChoicePart Generation::part_of(const Child& child) const {
 void Generation::emit(Child& child, const Delta& delta, std::string& out) {
   if (over_) return;
   ChoicePart part = part_of(child);
-  part.finish_reason = plan_.drop_output && !delta.finish_reason.empty() ? "length"
-                                                                         : delta.finish_reason;
+  part.finish_reason =
+      plan_.drop_output && !delta.finish_reason.empty() ? "length" : delta.finish_reason;
   part.stop_string = delta.stop_string;
   part.stop_token = delta.stop_token;
   if (!plan_.drop_output) {
@@ -302,9 +307,9 @@ void Generation::emit(Child& child, const Delta& delta, std::string& out) {
 void Generation::stream_part(Child& child, ChoicePart part, std::string& out) {
   Json chunk = chunk_json(plan_.head, part);
   if (plan_.sampling.continuous_usage) {
-    chunk["usage"] = usage_json(
-        {.prompt_tokens = static_cast<int64_t>(plan_.prompts[child.prompt].ids.size()),
-         .completion_tokens = child.choice->tokens()});
+    chunk["usage"] =
+        usage_json({.prompt_tokens = static_cast<int64_t>(plan_.prompts[child.prompt].ids.size()),
+                    .completion_tokens = child.choice->tokens()});
   }
   out += sse_event(chunk);
 }
@@ -314,8 +319,9 @@ void Generation::refuse(const Event& event) {
   if (std::exchange(over_, true)) return;
   cancel(Why::server_stops);
   const ApiError error =
-      event.overloaded ? overloaded(event.reason, seams_.metrics.retry_after_s(seams_.engine.stats()))
-                       : bad_request(event.param, event.reason);
+      event.overloaded
+          ? overloaded(event.reason, seams_.metrics.retry_after_s(seams_.engine.stats()))
+          : bad_request(event.param, event.reason);
   if (event.overloaded) seams_.metrics.rejected("queue_full");
   if (streaming_) {
     exchange_->write(sse_event(error_json(error)) + std::string(kSseDone));
@@ -366,8 +372,8 @@ void Generation::answer() {
     exchange_->respond({.status = 500, .body = error_body(error)});
     return;
   }
-  exchange_->respond({.body = to_line(answer_json(plan_.head, choices, usage())),
-                      .headers = plan_.headers});
+  exchange_->respond(
+      {.body = to_line(answer_json(plan_.head, choices, usage())), .headers = plan_.headers});
 }
 
 }  // namespace octavo::serve

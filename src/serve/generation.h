@@ -19,14 +19,14 @@ namespace octavo::serve {
 
 // One request on its way to the engine: `n` children of each prompt.
 struct GenerationPlan {
-  AnswerHead head;
-  SamplingFields sampling;  // max_tokens settled for each prompt in `max_tokens`
-  std::vector<PromptPlan> prompts;
-  std::vector<int64_t> max_tokens;  // one a prompt
+  AnswerHead head = {};
+  SamplingFields sampling = {};  // max_tokens settled for each prompt in `max_tokens`
+  std::vector<PromptPlan> prompts = {};
+  std::vector<int64_t> max_tokens = {};  // one a prompt
   bool echo = false;
   bool drop_output = false;  // max_tokens 0 with echo: only the prompt is wanted
   bool show_cached = false;
-  std::vector<std::pair<std::string, std::string>> headers;
+  std::vector<std::pair<std::string, std::string>> headers = {};
 };
 
 // What a generation uses; outlives it.
@@ -38,8 +38,9 @@ struct GenerationSeams {
   std::function<void(int64_t choices)> done;  // called once, at the end, from any thread
 };
 
-// One request in flight. The engine's thread leaves events here and goes on; a worker turns all that
-// have come into text, log-probabilities and one write. Ends in one answer, or with the client.
+// One request in flight. The engine's thread leaves events here and goes on; a worker turns all
+// that have come into text, log-probabilities and one write. Ends in one answer, or with the
+// client.
 class Generation : public std::enable_shared_from_this<Generation> {
  public:
   Generation(GenerationPlan plan, GenerationSeams seams, std::shared_ptr<HttpExchange> exchange);
@@ -67,6 +68,7 @@ class Generation : public std::enable_shared_from_this<Generation> {
   void measure(Child& child, const Arrived& arrived, int64_t tokens);
   void measure_end(Child& child, const Arrived& arrived, const std::string& reason);
   void first_event(Child& child, const Event& event, std::string& out);
+  void follow_leader(const Child& child, const Event& event);
   void emit(Child& child, const Delta& delta, std::string& out);
   void stream_part(Child& child, ChoicePart part, std::string& out);
   void refuse(const Event& event);

@@ -20,8 +20,7 @@ Histogram::Histogram(std::vector<double> bounds)
 
 void Histogram::observe(double value, uint64_t times) {
   const auto bound = std::ranges::lower_bound(bounds_, value);
-  counts_[static_cast<size_t>(bound - bounds_.begin())].fetch_add(times,
-                                                                  std::memory_order_relaxed);
+  counts_[static_cast<size_t>(bound - bounds_.begin())].fetch_add(times, std::memory_order_relaxed);
   sum_.fetch_add(value * static_cast<double>(times), std::memory_order_relaxed);
 }
 

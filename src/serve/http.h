@@ -10,16 +10,17 @@ namespace octavo::serve {
 
 // A request as the server hands it on; before the body is read, `body` is empty.
 struct HttpRequest {
-  std::string method, path, query;  // path as sent: nothing decoded, nothing normalized
-  std::string content_type, authorization, request_id;
-  std::string body;
+  std::string method = {}, path = {},
+              query = {};  // path as sent: nothing decoded, nothing normalized
+  std::string content_type = {}, authorization = {}, request_id = {};
+  std::string body = {};
 };
 
 struct HttpResponse {
   int status = 200;
   std::string content_type = "application/json";
-  std::string body;
-  std::vector<std::pair<std::string, std::string>> headers;
+  std::string body = {};
+  std::vector<std::pair<std::string, std::string>> headers = {};
 };
 
 // The way back to one client. Any thread may call; after the client has gone all calls do nothing.

@@ -266,9 +266,7 @@ void Connection::read_failed(Code code) {
   close();
 }
 
-void Connection::read_expired() {
-  refuse(plain_error(408, "the request did not arrive in time"));
-}
+void Connection::read_expired() { refuse(plain_error(408, "the request did not arrive in time")); }
 
 void Connection::dispatch() {
   read_timer_.cancel();
@@ -340,8 +338,8 @@ void Connection::finished() {
   watch();
 }
 
-// Closing at once, with input unread, could destroy the answer on its way: first the client's end is
-// awaited for a while.
+// Closing at once, with input unread, could destroy the answer on its way: first the client's end
+// is awaited for a while.
 void Connection::linger() {
   lingering_ = true;
   Code ignored;

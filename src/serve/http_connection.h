@@ -48,7 +48,7 @@ class Exchange final : public HttpExchange {
 
   // For the connection: what waits to be sent, and whether it is the last.
   struct Output {
-    std::string bytes;
+    std::string bytes = {};
     bool last = false;
   };
   Output take();

@@ -19,7 +19,8 @@ Bounds token_bounds() {
   return {.01, .025, .05, .075, .1, .15, .2, .3, .4, .5, .75, 1, 2.5, 5, 7.5, 10, 20, 40, 80};
 }
 Bounds request_bounds() {
-  return {.3, .5, .8, 1, 1.5, 2, 2.5, 5, 10, 15, 20, 30, 40, 50, 60, 120, 240, 480, 960, 1920, 7680};
+  return {.3, .5, .8, 1,  1.5, 2,   2.5, 5,   10,   15,  20,
+          30, 40, 50, 60, 120, 240, 480, 960, 1920, 7680};
 }
 Bounds iteration_bounds() {
   return {1, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384};
@@ -145,9 +146,9 @@ void Metrics::write_engine(const EngineStats& stats, const EngineOptions& option
   gauge("vllm:kv_cache_usage_perc", "Share of the cache in use, 0 to 1.", labels_,
         static_cast<double>(stats.blocks_used) / all);
   gauge("vllm:cache_config_info", "Shape of the cache.",
-        labels_ + ",block_size=\"" + std::to_string(options.block_tokens) +
-            "\",num_gpu_blocks=\"" + std::to_string(stats.blocks_total) +
-            "\",enable_prefix_caching=\"" + (options.prefix_caching ? "True" : "False") + "\"",
+        labels_ + ",block_size=\"" + std::to_string(options.block_tokens) + "\",num_gpu_blocks=\"" +
+            std::to_string(stats.blocks_total) + "\",enable_prefix_caching=\"" +
+            (options.prefix_caching ? "True" : "False") + "\"",
         1);
 }
 
@@ -186,9 +187,10 @@ void Metrics::write_labelled(std::string& out) const {
   }
   family("http_requests_total", "counter", "Requests by route, method and status group.", out);
   for (const auto& [key, count] : http_) {
-    out += "http_requests_total" +
-           braces("handler=\"" + key[0] + "\",method=\"" + key[1] + "\",status=\"" + key[2] + "\"") +
-           std::to_string(count) + "\n";
+    out +=
+        "http_requests_total" +
+        braces("handler=\"" + key[0] + "\",method=\"" + key[1] + "\",status=\"" + key[2] + "\"") +
+        std::to_string(count) + "\n";
   }
 }
 
@@ -207,8 +209,7 @@ void Metrics::write_histograms(std::string& out) const {
       {"request_decode_time_seconds", "From the first token to the end.", decode_},
       {"request_prompt_tokens", "Prompt tokens of a request.", prompt_},
       {"request_generation_tokens", "Generated tokens of a request.", generation_},
-      {"request_max_num_generation_tokens", "Most tokens of a request's choices.",
-       max_generation_},
+      {"request_max_num_generation_tokens", "Most tokens of a request's choices.", max_generation_},
       {"request_params_max_tokens", "max_tokens of a request.", params_max_tokens_},
       {"request_prefill_kv_computed_tokens", "Prompt tokens computed for a request.", computed_},
       {"iteration_tokens_total", "Tokens of a step of the engine.", iteration_},

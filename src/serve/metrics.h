@@ -27,7 +27,7 @@ class Metrics {
   void generated(int64_t tokens);
 
   struct Ending {
-    std::string reason;
+    std::string reason = {};
     double e2e_s = 0, queue_s = 0, prefill_s = 0, decode_s = 0;
     int64_t prompt_tokens = 0, generated_tokens = 0, cached_tokens = 0;
   };

@@ -76,8 +76,8 @@ std::optional<ApiError> plan_prompt(const ServedModel& model, const Prompt& prom
   if (out.ids.size() >= limit) {
     return bad_request("prompt", too_long(model, std::to_string(out.ids.size())));
   }
-  const bool known = std::ranges::all_of(
-      out.ids, [&](TokenId id) { return id >= 0 && id < model.limits.vocab; });
+  const bool known =
+      std::ranges::all_of(out.ids, [&](TokenId id) { return id >= 0 && id < model.limits.vocab; });
   if (!known) return bad_request("prompt", "the prompt has tokens that this model does not know");
   return std::nullopt;
 }
@@ -99,8 +99,8 @@ std::optional<ApiError> plan_chat(const ServedModel& model, const ChatInput& inp
   try {
     rendered = model.render(variables);
   } catch (const Error& error) {
-    return bad_request("messages", "the chat template refuses this conversation: " +
-                                       error.problem());
+    return bad_request("messages",
+                       "the chat template refuses this conversation: " + error.problem());
   }
   if (input.continue_final_message) {
     if (auto error = cut_after_final(*input.messages, rendered)) return error;

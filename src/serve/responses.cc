@@ -46,8 +46,7 @@ Json chunk_head(const AnswerHead& head) {
 
 void add_ending(Json& json, const ChoicePart& part) {
   json["logprobs"] = part.logprobs ? *part.logprobs : Json(nullptr);
-  json["finish_reason"] =
-      part.finish_reason.empty() ? Json(nullptr) : Json(part.finish_reason);
+  json["finish_reason"] = part.finish_reason.empty() ? Json(nullptr) : Json(part.finish_reason);
   json["stop_reason"] = stop_reason(part);
   if (part.token_ids) json["token_ids"] = *part.token_ids;
 }

@@ -126,7 +126,8 @@ void read_stream(Fields& fields, SamplingFields& out) {
 // A constraint that is dropped silently would be a wrong answer, so all but plain text is refused.
 void refuse_unsupported(Fields& fields) {
   if (const Json* format = fields.find("response_format")) {
-    const bool plain = format->is_object() && format->contains("type") && (*format)["type"] == "text";
+    const bool plain =
+        format->is_object() && format->contains("type") && (*format)["type"] == "text";
     if (!plain) {
       fields.fail("response_format", "response_format: only {\"type\": \"text\"} is supported");
     }

@@ -25,23 +25,23 @@ struct ServeLimits {
 
 // Defaults of a model's generation_config.json; empty: the API's own.
 struct SamplingDefaults {
-  std::optional<float> temperature, top_p, min_p, repetition_penalty;
-  std::optional<int64_t> top_k, max_tokens;
+  std::optional<float> temperature = {}, top_p = {}, min_p = {}, repetition_penalty = {};
+  std::optional<int64_t> top_k = {}, max_tokens = {};
 };
 
 // What completions and chat have in common. max_tokens, stop ids and words are not yet filled into
 // `params` where they need the prompt or the tokenizer.
 struct SamplingFields {
-  SamplingParams params;
+  SamplingParams params = {};
   int64_t n = 1;
-  std::optional<int64_t> max_tokens;
-  std::vector<std::string> stop, bad_words;
+  std::optional<int64_t> max_tokens = {};
+  std::vector<std::string> stop = {}, bad_words = {};
   bool include_stop_in_output = false, skip_special_tokens = true;
   bool stream = false, include_usage = false, continuous_usage = false;
   bool return_token_ids = false, tokens_as_ids = false;
-  std::optional<int64_t> truncate_prompt_tokens;
+  std::optional<int64_t> truncate_prompt_tokens = {};
   int64_t priority = 0;
-  std::string cache_salt, model, request_id;
+  std::string cache_salt = {}, model = {}, request_id = {};
 };
 
 // Reads them all; what is wrong is in `fields`.
