@@ -1,0 +1,32 @@
+#pragma once
+
+#include "base/half.h"
+#include "ops/ops.h"
+
+// The entries of the reference table, to be read as the meaning of ops.h. Weights stay in `rows`
+// packing. A block of keys, and likewise of values, is [kv heads, block tokens, head size].
+namespace octavo::reference {
+
+Format preferred(const Format& source, int64_t out, int64_t in, Compute compute);
+void pack(const Weight& rows, int64_t first_row, const Weight& target);
+void unpack_row(const Weight& w, int64_t row, std::span<float> out) noexcept;
+
+void matmul(Queue& queue, std::span<const Matmul> products) noexcept;
+void embed(Queue& queue, const Weight& table, std::span<const int32_t> ids, float scale,
+           Mat y) noexcept;
+
+void rms_norm(Queue& queue, const Norm& norm) noexcept;
+void layer_norm(Queue& queue, const Norm& norm) noexcept;
+void head_rms_norm(Queue& queue, Heads x, Vec weight, float eps, float offset) noexcept;
+void rope(Queue& queue, Heads x, ConstMat cos, ConstMat sin, RopePairs pairs) noexcept;
+void activate(Queue& queue, Act act, ConstMat gate, ConstMat up, Mat y) noexcept;
+void add(Queue& queue, ConstMat x, float scale, Mat y) noexcept;
+void scale_softcap(Queue& queue, Mat x, float scale, float cap) noexcept;
+
+void write_kv(Queue& queue, ConstHeads k, ConstHeads v, std::span<const int32_t> slots,
+              const KvLayer& kv) noexcept;
+void attention(Queue& queue, const Attention& a) noexcept;
+
+inline float round_to_bf16(float v) { return to_float(to_bfloat16(v)); }
+
+}  // namespace octavo::reference
