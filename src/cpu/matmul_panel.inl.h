@@ -102,18 +102,17 @@ inline void tile(const Segment& s, int64_t row, int column) {
   const std::byte* b = s.b + column * Source::kWordBytes;
   for (int64_t i = 0; i < s.b_rows; ++i, b += kRowBytes) {
     typename Source::Word words[Vectors];
-    for (int v = 0; v < Vectors; ++v) {
-      words[v] = Source::word(b + v * kLanes * Source::kWordBytes);
-      if (Rows <= 2) prefetch(b + v * kLanes * Source::kWordBytes + kPrefetchBytes);
-    }
+    for (int v = 0; v < Vectors; ++v) words[v] = Source::word(b + v * kLanes * Source::kWordBytes);
 #pragma GCC unroll 16
     for (int step = 0; step < Source::kSteps; ++step) {
+      decltype(Source::weight(words[0], 0)) weights[Vectors];
 #pragma GCC unroll 8
-      for (int v = 0; v < Vectors; ++v) {
-        const auto weight = Source::weight(words[v], step);
+      for (int v = 0; v < Vectors; ++v) weights[v] = Source::weight(words[v], step);
 #pragma GCC unroll 8
-        for (int r = 0; r < Rows; ++r)
-          sums[r][v] = Source::add(sums[r][v], Source::x(x[r] + step * 4), weight);
+      for (int r = 0; r < Rows; ++r) {
+        const auto element = Source::x(x[r] + step * 4);
+#pragma GCC unroll 8
+        for (int v = 0; v < Vectors; ++v) sums[r][v] = Source::add(sums[r][v], element, weights[v]);
       }
     }
     for (int r = 0; r < Rows; ++r) x[r] += Source::kSteps * 4;
