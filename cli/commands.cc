@@ -8,6 +8,8 @@ constexpr Command kCommands[] = {
     {"generate", "text from a prompt, or from many", add_generate},
     {"chat", "talk with a model in the terminal", add_chat},
     {"tokenize", "text to token ids, or back (JSONL)", add_tokenize},
+    {"quantize", "make a model small", add_quantize},
+    {"eval", "measure a model, alone or against a baseline", add_eval},
     {"logits", "the scores of every position, as safetensors", add_logits},
     {"completion", "shell completion script or manual page", add_completion},
 };

@@ -79,31 +79,14 @@ std::vector<Prompt> read_prompts(const std::string& file, const ModelSpec& spec)
 
 // Where the logits of all prompts go: their places in the file are known beforehand, so one step's
 // rows are all that is held.
-class LogitsFile {
- public:
-  LogitsFile(const std::string& path, const std::vector<Prompt>& prompts, int64_t vocab)
-      : file_(path) {
-    std::vector<TensorOut> tensors;
-    for (const Prompt& prompt : prompts) {
-      const auto tokens = static_cast<int64_t>(prompt.ids.size());
-      const std::optional<int64_t> bytes = checked_mul<int64_t>(tokens * vocab, sizeof(float));
-      if (!bytes) throw Error("too many tokens", prompt.name, "split the prompts");
-      // Only the size of `bytes` enters the header.
-      tensors.push_back({prompt.name + ".logits",
-                         DType::f32,
-                         {tokens, vocab},
-                         {static_cast<const std::byte*>(nullptr), static_cast<size_t>(*bytes)}});
-    }
-    file_.write(safetensors_header(tensors));
-  }
-  void append(ConstMat rows) {
-    for (int64_t i = 0; i < rows.rows(); ++i) file_.write(std::as_bytes(rows.row(i)));
-  }
-  void commit() { file_.commit(); }
-
- private:
-  AtomicFile file_;
-};
+SafetensorsWriter open_output(const std::string& path, const std::vector<Prompt>& prompts,
+                              int64_t vocab) {
+  std::vector<TensorPlan> tensors;
+  for (const Prompt& prompt : prompts)
+    tensors.push_back(
+        {prompt.name + ".logits", DType::f32, {static_cast<int64_t>(prompt.ids.size()), vocab}});
+  return SafetensorsWriter(path, tensors);
+}
 
 int run_logits(const Options& options) {
   const RunningModel running = load(options.model);
@@ -113,15 +96,18 @@ int run_logits(const Options& options) {
   for (const Prompt& prompt : prompts) longest = std::max(longest, prompt.ids.size());
 
   const InterruptRequest interrupt;
-  LogitsFile out(options.out, prompts, spec.vocab);
+  SafetensorsWriter out = open_output(options.out, prompts, spec.vocab);
   Session session(*running.model, *running.pool, static_cast<int64_t>(longest));
   Progress progress("logits", "prompts", static_cast<int64_t>(prompts.size()));
   for (size_t i = 0; i < prompts.size(); ++i) {
     if (interrupt.requested()) throw Interrupted{};
-    session.run(prompts[i].ids, [&](int64_t, Mat rows) { out.append(rows); });
+    session.run(prompts[i].ids, [&](int64_t, Mat rows) {
+      out.append(
+          std::as_bytes(std::span(rows.data, static_cast<size_t>(rows.rows() * rows.cols()))));
+    });
     progress.update(static_cast<int64_t>(i + 1));
   }
-  out.commit();
+  out.finish();
   return 0;
 }
 
