@@ -10,6 +10,7 @@ constexpr Command kCommands[] = {
     {"tokenize", "text to token ids, or back (JSONL)", add_tokenize},
     {"quantize", "make a model small", add_quantize},
     {"eval", "measure a model, alone or against a baseline", add_eval},
+    {"render", "chat templates with given variables (JSONL)", add_render},
     {"logits", "the scores of every position, as safetensors", add_logits},
     {"completion", "shell completion script or manual page", add_completion},
 };
