@@ -74,11 +74,14 @@ struct FloatCodes : FloatSource {
 
 // ---- Register tiles.
 
+// Without the unroll pragmas GCC keeps the arrays of a tile in memory.
 template <int Rows, int Vectors>
 inline void finish_group(const Segment& s, int64_t row, int column, F (&sums)[Rows][Vectors]) {
+#pragma GCC unroll 8
   for (int v = 0; v < Vectors; ++v) {
     const F scale = load_f(s.scale + column + v * kLanes);
     const F offset = load_f(s.offset + column + v * kLanes);
+#pragma GCC unroll 8
     for (int r = 0; r < Rows; ++r) {
       float* const total = s.totals + (row + r) * kPanel + column + v * kLanes;
       const F x_sum = broadcast(s.x_sums + (row + r) * s.x_sums_stride);
@@ -88,38 +91,61 @@ inline void finish_group(const Segment& s, int64_t row, int column, F (&sums)[Ro
   }
 }
 
+template <int Rows, int Vectors>
+inline void load_sums(const float* kept, F (&sums)[Rows][Vectors]) {
+#pragma GCC unroll 8
+  for (int r = 0; r < Rows; ++r) {
+#pragma GCC unroll 8
+    for (int v = 0; v < Vectors; ++v)
+      sums[r][v] = kept == nullptr ? zero_f() : load_f(kept + r * kPanel + v * kLanes);
+  }
+}
+
+template <int Rows, int Vectors>
+inline void store_sums(const F (&sums)[Rows][Vectors], float* kept) {
+#pragma GCC unroll 8
+  for (int r = 0; r < Rows; ++r) {
+#pragma GCC unroll 8
+    for (int v = 0; v < Vectors; ++v) store_f(kept + r * kPanel + v * kLanes, sums[r][v]);
+  }
+}
+
+template <class Source, int Rows, int Vectors>
+inline void add_b_row(const std::byte* b, const std::byte* const (&x)[Rows], int64_t x_byte,
+                      F (&sums)[Rows][Vectors]) {
+  typename Source::Word words[Vectors];
+#pragma GCC unroll 8
+  for (int v = 0; v < Vectors; ++v) words[v] = Source::word(b + v * kLanes * Source::kWordBytes);
+#pragma GCC unroll 16
+  for (int step = 0; step < Source::kSteps; ++step) {
+    decltype(Source::weight(words[0], 0)) weights[Vectors];
+#pragma GCC unroll 8
+    for (int v = 0; v < Vectors; ++v) weights[v] = Source::weight(words[v], step);
+#pragma GCC unroll 8
+    for (int r = 0; r < Rows; ++r) {
+      const auto element = Source::x(x[r] + x_byte + step * 4);
+#pragma GCC unroll 8
+      for (int v = 0; v < Vectors; ++v) sums[r][v] = Source::add(sums[r][v], element, weights[v]);
+    }
+  }
+}
+
 template <class Source, int Rows, int Vectors>
 inline void tile(const Segment& s, int64_t row, int column) {
   F sums[Rows][Vectors];
   float* const kept = s.sums + row * kPanel + column;
-  for (int r = 0; r < Rows; ++r) {
-    for (int v = 0; v < Vectors; ++v)
-      sums[r][v] = s.start ? zero_f() : load_f(kept + r * kPanel + v * kLanes);
-  }
+  load_sums(s.start ? nullptr : kept, sums);
   const std::byte* x[Rows];
+#pragma GCC unroll 8
   for (int r = 0; r < Rows; ++r) x[r] = s.x + (row + r) * s.x_stride_bytes;
   constexpr int64_t kRowBytes = kPanel * Source::kWordBytes;
   const std::byte* b = s.b + column * Source::kWordBytes;
-  for (int64_t i = 0; i < s.b_rows; ++i, b += kRowBytes) {
-    typename Source::Word words[Vectors];
-    for (int v = 0; v < Vectors; ++v) words[v] = Source::word(b + v * kLanes * Source::kWordBytes);
-#pragma GCC unroll 16
-    for (int step = 0; step < Source::kSteps; ++step) {
-      decltype(Source::weight(words[0], 0)) weights[Vectors];
-#pragma GCC unroll 8
-      for (int v = 0; v < Vectors; ++v) weights[v] = Source::weight(words[v], step);
-#pragma GCC unroll 8
-      for (int r = 0; r < Rows; ++r) {
-        const auto element = Source::x(x[r] + step * 4);
-#pragma GCC unroll 8
-        for (int v = 0; v < Vectors; ++v) sums[r][v] = Source::add(sums[r][v], element, weights[v]);
-      }
-    }
-    for (int r = 0; r < Rows; ++r) x[r] += Source::kSteps * 4;
-  }
-  if (s.totals != nullptr) return finish_group<Rows, Vectors>(s, row, column, sums);
-  for (int r = 0; r < Rows; ++r) {
-    for (int v = 0; v < Vectors; ++v) store_f(kept + r * kPanel + v * kLanes, sums[r][v]);
+  for (int64_t i = 0; i < s.b_rows; ++i, b += kRowBytes)
+    add_b_row<Source>(b, x, i * Source::kSteps * 4, sums);
+  if (s.totals != nullptr) {
+    finish_group(s, row, column, sums);
+  } else {
+    store_sums(sums, kept);
   }
 }
 
