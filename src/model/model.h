@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "base/memory.h"
+#include "model/rope.h"
 #include "model/spec.h"
 #include "ops/ops.h"
 #include "tensor/weight.h"
@@ -22,21 +24,18 @@ struct NormWeights {
   Vec weight, bias;
 };
 
-struct AttentionWeights {
-  Linear q, k, v, o;
-  NormWeights q_norm, k_norm;
-};
-struct MlpWeights {
-  Linear gate, up, down;  // gate is empty where the block is not gated
-};
-
 struct LayerWeights {
   NormWeights norm_mixer, post_mixer, norm_ffn, post_ffn;
-  AttentionWeights attention;
-  MlpWeights mlp;
+  NormWeights q_norm, k_norm;
+  Linear q, k, v, o;
+  Linear gate, up, down;  // gate is empty where the block is not gated
+  int rope = -1;          // index of Model::ropes; -1: none
+
+  Linear& linear(Role role);
+  const Linear& linear(Role role) const { return const_cast<LayerWeights*>(this)->linear(role); }
 };
 
-// Spec, weights and kernels: immutable after load and shareable between threads. The bytes belong
+// Spec, weights and kernels: immutable after load and shareable between threads. All bytes belong
 // to `memory`.
 class Model {
  public:
@@ -50,26 +49,29 @@ class Model {
   std::vector<LayerWeights> layers;
   NormWeights final_norm;
   Linear head;
+  std::vector<RopeTable> ropes;  // the distinct ones of the layers
 
-  // KV geometry of layer i (block_tokens is the tables' common 32).
-  KvShape kv_shape(int64_t layer) const;
-  // The weights that `role` of `layer` multiplies by; Role::head with layer = -1.
-  const Linear& linear(int64_t layer, Role role) const;
-  size_t weight_bytes() const;
+  HugeBuffer memory;
 
-  std::vector<HugeBuffer> memory;
+  // KV geometry of a layer's cache.
+  KvShape kv_shape(int64_t layer, int64_t block_tokens = 32) const;
+  const Linear& linear(int64_t layer, Role role) const {
+    return role == Role::head ? head : layers[layer].linear(role);
+  }
+  size_t weight_bytes() const { return memory.size_bytes(); }
 };
 
 enum class DTypeChoice : uint8_t { automatic, float32, bfloat16, float16 };
 
 struct LoadOptions {
   DTypeChoice dtype = DTypeChoice::automatic;
+  // Called from one thread at a time.
   std::function<void(size_t done_bytes, size_t all_bytes)> progress;
 };
 
 // Opens a model directory (config.json, safetensors, single or sharded) and loads it for `ops`. The
 // pool packs weights in parallel. Throws Error naming file and tensor or field. Peak memory: the
-// resident weights and one slice.
+// resident weights and a slice a thread.
 std::unique_ptr<Model> load_model(const std::filesystem::path& directory, const Ops& ops,
                                   ThreadPool& pool, const LoadOptions& options = {});
 

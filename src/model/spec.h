@@ -68,8 +68,8 @@ struct RopeSpec {
 struct AttentionSpec {
   int64_t heads = 0, kv_heads = 0, head_dim = 0;
   bool qkv_bias = false, out_bias = false;
-  std::optional<RopeSpec> rope;
-  NormSpec qk_norm;  // on each head of q and k, before rope
+  std::optional<RopeSpec> rope = {};
+  NormSpec qk_norm = {};  // on each head of q and k, before rope
   int64_t window = 0;
   float scale = 0;  // of the scores
   float softcap = 0;
@@ -90,12 +90,12 @@ struct LayerSpec {
   // sequential: x += mixer(norm_mixer x); x += ffn(norm_ffn x).  parallel: x += mixer(norm_mixer x)
   // + ffn(norm_ffn x).
   enum class Wiring : uint8_t { sequential, parallel };
-  NormSpec norm_mixer;
-  MixerSpec mixer;
-  NormSpec post_mixer;  // on the branch, before it is added
-  NormSpec norm_ffn;
-  FfnSpec ffn;
-  NormSpec post_ffn;
+  NormSpec norm_mixer = {};
+  MixerSpec mixer = {};
+  NormSpec post_mixer = {};  // on the branch, before it is added
+  NormSpec norm_ffn = {};
+  FfnSpec ffn = {};
+  NormSpec post_ffn = {};
   Wiring wiring = Wiring::sequential;
   bool operator==(const LayerSpec&) const = default;
 };
@@ -124,19 +124,19 @@ enum class QkvRows : uint8_t {
 // Where a checkpoint keeps its tensors. Names below the layer prefix; "{}" is the layer's number.
 // ".weight"/".bias" are appended. An empty name: this family has no such tensor.
 struct Names {
-  std::string root;  // prefix of all but the head, e.g. "model."; also tried without
-  std::string embedding = "embed_tokens", positions, final_norm = "norm", head = "lm_head";
+  std::string root = {};  // prefix of all but the head, e.g. "model."; also tried without
+  std::string embedding = "embed_tokens", positions = {}, final_norm = "norm", head = "lm_head";
   std::string layer = "layers.{}.";
-  std::string norm_mixer = "input_layernorm", post_mixer, norm_ffn = "post_attention_layernorm",
-              post_ffn;
+  std::string norm_mixer = "input_layernorm", post_mixer = {},
+              norm_ffn = "post_attention_layernorm", post_ffn = {};
   std::string q = "self_attn.q_proj", k = "self_attn.k_proj", v = "self_attn.v_proj",
               o = "self_attn.o_proj";
-  std::string qkv;  // set: fused, arranged as qkv_rows says
+  std::string qkv = {};  // set: fused, arranged as qkv_rows says
   QkvRows qkv_rows = QkvRows::separate;
   std::string q_norm = "self_attn.q_norm", k_norm = "self_attn.k_norm";
   std::string gate = "mlp.gate_proj", up = "mlp.up_proj", down = "mlp.down_proj";
-  std::string gate_up;      // set: fused [gate; up]
-  bool transposed = false;  // matrices of the layers are stored [in, out] (GPT-2's Conv1D)
+  std::string gate_up = {};  // set: fused [gate; up]
+  bool transposed = false;   // matrices of the layers are stored [in, out] (GPT-2's Conv1D)
   bool operator==(const Names&) const = default;
 };
 

@@ -29,10 +29,10 @@ enum class Into : uint8_t { overwrite, add };  // what happens to the old conten
 
 // y[n, out] (+)= x[n, in] · wᵀ + bias. `bias` may be empty.
 struct Matmul {
-  ConstMat x;
+  ConstMat x = {};
   const Weight* w = nullptr;
-  Mat y;
-  Vec bias;
+  Mat y = {};
+  Vec bias = {};
   Compute compute = Compute::f32;
   Into into = Into::overwrite;
 };
@@ -41,24 +41,24 @@ struct Matmul {
 // before). Query row i of sequence s (rows row_begin[s] .. row_begin[s+1]) is token kv_tokens[s] -
 // rows(s) + i of it.
 struct Attention {
-  ConstHeads q;  // [n, h, e]; h is a multiple of g, query head j reads kv head j / (h/g)
-  KvLayer kv;
-  std::span<const int32_t> row_begin;  // [s + 1]
-  std::span<const int32_t> kv_tokens;  // [s] tokens in the cache, this batch's included
-  View<const int32_t, 2> block_table;  // [s, >= ceil(kv_tokens / block_tokens)]
+  ConstHeads q = {};  // [n, h, e]; h is a multiple of g, query head j reads kv head j / (h/g)
+  KvLayer kv = {};
+  std::span<const int32_t> row_begin = {};  // [s + 1]
+  std::span<const int32_t> kv_tokens = {};  // [s] tokens in the cache, this batch's included
+  View<const int32_t, 2> block_table = {};  // [s, >= ceil(kv_tokens / block_tokens)]
   float scale = 1;
   int64_t window = 0;  // a row sees its last `window` tokens, itself included; 0: all
   float softcap = 0;   // scores become cap · tanh(score / cap); 0: off
-  Heads out;           // [n, h, e]
+  Heads out = {};           // [n, h, e]
 };
 
 struct Norm {
-  ConstMat x;
-  Vec weight;  // [features]; empty: ones
-  Vec bias;    // layer_norm only; may be empty
+  ConstMat x = {};
+  Vec weight = {};  // [features]; empty: ones
+  Vec bias = {};    // layer_norm only; may be empty
   float eps = 0;
   float offset = 0;  // y = normalised · (weight + offset)
-  Mat y;             // may be x itself
+  Mat y = {};             // may be x itself
 };
 
 struct Ops {

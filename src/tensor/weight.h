@@ -45,13 +45,13 @@ std::string to_string(const Format& format);
 
 // A matrix [out, in] in some format: borrowed planes, owned by the model's memory.
 struct Weight {
-  Format format;
+  Format format = {};
   int64_t out = 0, in = 0;
-  std::span<const std::byte> data;
-  std::span<const std::byte> scales;  // affine
-  std::span<const std::byte> zeros;   // affine
-  std::span<const int32_t>
-      order;  // ordered: code k of a row belongs to input order[k]; groups are consecutive codes
+  std::span<const std::byte> data = {};
+  std::span<const std::byte> scales = {};  // affine
+  std::span<const std::byte> zeros = {};   // affine
+  // ordered: code k of a row belongs to input order[k]; groups are consecutive codes.
+  std::span<const int32_t> order = {};
 
   bool empty() const { return out == 0; }
   int64_t groups() const { return format.scheme == Scheme::affine ? in / format.group_size : 0; }

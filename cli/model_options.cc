@@ -1,0 +1,104 @@
+#include "cli/model_options.h"
+
+#include <CLI/CLI.hpp>
+#include <chrono>
+#include <cstdlib>
+
+#include "base/log.h"
+#include "base/progress.h"
+#include "cpu/cpu.h"
+#include "octavo/error.h"
+
+namespace octavo::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int kMaxThreads = 1024;
+
+DTypeChoice parse_dtype(const std::string& name) {
+  if (name == "float32" || name == "float") return DTypeChoice::float32;
+  if (name == "bfloat16") return DTypeChoice::bfloat16;
+  if (name == "float16" || name == "half") return DTypeChoice::float16;
+  return DTypeChoice::automatic;
+}
+
+void check_device(const ModelOptions& options) {
+  if (options.device != "auto" && options.device != "cpu") {
+    throw Error("device " + options.device + " is not built into this program", "--device",
+                "use cpu");
+  }
+  if (!options.plugin.empty())
+    throw Error("plug-ins are not supported yet", "--plugin", "leave it out");
+}
+
+}  // namespace
+
+CLI::Option* add_model(CLI::App& app, ModelOptions& options) {
+  return app.add_option("MODEL", options.model, "directory with config.json and *.safetensors")
+      ->required();
+}
+
+void add_model_options(CLI::App& app, ModelOptions& options) {
+  add_model(app, options);
+  app.add_option("--dtype", options.dtype, "auto, float32, bfloat16 or float16")
+      ->check(CLI::IsMember({"auto", "float32", "float", "bfloat16", "float16", "half"}));
+  app.add_option("--device", options.device, "auto, cpu, cuda, hip or opencl")
+      ->check(CLI::IsMember({"auto", "cpu", "cuda", "hip", "opencl"}));
+  app.add_option("--kv-cache-dtype", options.kv_cache_dtype, "auto, float32 or bfloat16")
+      ->check(CLI::IsMember({"auto", "float32", "bfloat16"}));
+  app.add_option("--threads", options.threads, "threads; 0: all cores of this process")
+      ->check(CLI::Range(0, kMaxThreads));
+  app.add_option("--seed", options.seed, "seed of whatever is random");
+  app.add_option("--max-model-len", options.max_model_len, "tokens of prompt and answer together")
+      ->check(CLI::Range(int64_t{0}, int64_t{1} << 31));
+  app.add_option("--plugin", options.plugin, "shared library with more families or kernels");
+  app.add_flag("--verbose", options.verbose, "more detail on stderr");
+}
+
+fs::path model_directory(const ModelOptions& options) {
+  const fs::path path(options.model);
+  std::error_code ignored;
+  if (fs::is_directory(path, ignored)) return path;
+  if (fs::exists(path, ignored)) {
+    throw Error("not a model directory", options.model,
+                "give the directory with config.json and *.safetensors");
+  }
+  throw Error("no such model", options.model,
+              "give a directory with config.json and *.safetensors");
+}
+
+cpu::Features usable_features() {
+  const char* isa = std::getenv("OCTAVO_ISA");
+  return cpu::limit(cpu::detect(), isa == nullptr ? "" : isa);
+}
+
+RunningModel load(const ModelOptions& options) {
+  check_device(options);
+  const auto begin = std::chrono::steady_clock::now();
+  RunningModel running;
+  running.directory = model_directory(options);
+  running.pool = std::make_unique<ThreadPool>(options.threads);
+  const Ops ops = cpu::ops(usable_features());
+  Progress progress("loading", "bytes", 0);
+  LoadOptions load_options{.dtype = parse_dtype(options.dtype),
+                           .progress = [&](size_t done, size_t all) {
+                             progress.update(static_cast<int64_t>(done), static_cast<int64_t>(all));
+                           }};
+  std::unique_ptr<Model> model = load_model(running.directory, ops, *running.pool, load_options);
+  progress.finish();
+  if (options.kv_cache_dtype == "float32") model->kv_dtype = DType::f32;
+  if (options.kv_cache_dtype == "bfloat16") model->kv_dtype = DType::bf16;
+  running.model = std::move(model);
+  const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - begin;
+  running.load_s = elapsed.count();
+  if (options.verbose) {
+    log_line("loaded " + options.model + " in " + std::to_string(running.load_s) +
+             " s: " + std::to_string(running.model->weight_bytes()) +
+             " bytes of weights, kernels " + std::string(running.model->ops.name) + ", " +
+             std::to_string(running.pool->threads()) + " threads");
+  }
+  return running;
+}
+
+}  // namespace octavo::cli

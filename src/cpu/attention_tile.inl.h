@@ -1,0 +1,158 @@
+// One tile of attention: a few rows against up to 256 keys and values. Included inside a target
+// region.
+//
+// A policy (F32Kv, Bf16Kv, and Bf16Dot of attention_dot.inl.h) says how a 32-bit lane of the cache
+// (a float, or two bf16) is multiplied. Both products have the same inner step: scores take a lane
+// per token and broadcast the query, outputs take a lane per element and broadcast the probability.
+// Each row has its own chain of additions, over the elements of the head and over the tokens, so
+// its bits do not depend on the rows beside it.
+
+// Rows whose sums are kept in registers: rows × 2 accumulators and 4 vectors of the cache.
+inline constexpr int kRowTile = kLanes == 16 ? 8 : 4;
+
+struct F32Kv {
+  using Factor = float;
+  static constexpr int64_t kPack = 1;     // elements of a lane
+  static constexpr int64_t kFactors = 1;  // factors that a lane is multiplied with
+  static void store_factors(Factor* to, F v) { store(to, v); }
+  static F rounded(F v) { return v; }  // as store_factors keeps it
+
+  template <int kRows>
+  static inline void accumulate(F (&sums)[kRows][2], F v0, F v1, const Factor* factors,
+                                int64_t stride) {
+    OCTAVO_UNROLL
+    for (int r = 0; r < kRows; ++r) {
+      const F factor = set(factors[r * stride]);
+      sums[r][0] = fma(v0, factor, sums[r][0]);
+      sums[r][1] = fma(v1, factor, sums[r][1]);
+    }
+  }
+};
+
+struct Bf16Kv {
+  using Factor = float;
+  static constexpr int64_t kPack = 2;
+  static constexpr int64_t kFactors = 2;
+  static void store_factors(Factor* to, F v) { store(to, v); }
+  static F rounded(F v) { return v; }
+
+  template <int kRows>
+  static inline void accumulate(F (&sums)[kRows][2], F v0, F v1, const Factor* factors,
+                                int64_t stride) {
+    F32Kv::accumulate(sums, even_bf16(v0), even_bf16(v1), factors, stride);
+    F32Kv::accumulate(sums, odd_bf16(v0), odd_bf16(v1), factors + 1, stride);
+  }
+};
+
+template <class Kv>
+using Factor = typename Kv::Factor;
+
+// Calls f(rows as a constant) for 1 <= rows <= kMost.
+template <int kMost, class Body>
+inline void with_rows(int64_t rows, Body body) {
+  if (rows == kMost) {
+    body(std::integral_constant<int, kMost>{});
+  } else if constexpr (kMost > 1) {
+    with_rows<kMost - 1>(rows, body);
+  }
+}
+
+// scores[row][0..32) = query[row] · keys of a block. `keys` [head_dim / kPack][32] lanes.
+template <class Kv, int kRows>
+inline void score_block(const float* keys, int64_t steps, const Factor<Kv>* query,
+                        int64_t query_stride, float* scores) {
+  for (int64_t half = 0; half < kBlockTokens; half += 2 * kLanes) {
+    F sums[kRows][2];
+    OCTAVO_UNROLL
+    for (int r = 0; r < kRows; ++r) sums[r][0] = sums[r][1] = set(0);
+    const float* at = keys + half;
+    for (int64_t i = 0; i < steps; ++i, at += kBlockTokens) {
+      Kv::accumulate(sums, load(at), load(at + kLanes), query + i * Kv::kFactors, query_stride);
+    }
+    OCTAVO_UNROLL
+    for (int r = 0; r < kRows; ++r) {
+      store(scores + r * kTileTokens + half, sums[r][0]);
+      store(scores + r * kTileTokens + half + kLanes, sums[r][1]);
+    }
+  }
+}
+
+// Tokens of a tile, counted from its start: [begin, end) whole blocks that were scored, [low, high)
+// those that the row sees.
+struct Seen {
+  int64_t begin, end, low, high;
+};
+
+// Scores of a row to probabilities over its maximum, in place; tokens out of sight get 0.
+template <class Kv>
+inline void softmax_row(float* scores, const Seen& seen, float softcap, float& best, float& total) {
+  if (softcap > 0) {
+    const F cap = set(softcap);
+    for (int64_t t = seen.begin; t < seen.end; t += kLanes)
+      store(scores + t, mul(cap, tanh(div(load(scores + t), cap))));
+  }
+  std::fill(scores + seen.begin, scores + seen.low, -INFINITY);
+  std::fill(scores + seen.high, scores + seen.end, -INFINITY);
+  F most = load(scores + seen.begin);
+  for (int64_t t = seen.begin + kLanes; t < seen.end; t += kLanes)
+    most = max(most, load(scores + t));
+  best = reduce_max(most);
+  const F offset = set(best);
+  F sum = set(0);
+  auto* factors = reinterpret_cast<Factor<Kv>*>(scores);
+  for (int64_t t = seen.begin; t < seen.end; t += kLanes) {
+    const F p = exp(sub(load(scores + t), offset));
+    sum = add(sum, Kv::rounded(p));
+    Kv::store_factors(factors + t / Kv::kPack * Kv::kFactors, p);
+  }
+  total = reduce_add(sum);
+}
+
+// Two vectors of elements of the values of the tile's blocks.
+struct ValueColumns {
+  const float* const* blocks;  // of the tile; lanes of this kv head
+  int64_t begin, end;          // tokens of the tile, begin at a block
+  int64_t offset[2], step[2];  // lanes: of the first token in a block, and from token to token
+  int64_t lanes[2];            // in use, of each vector
+};
+
+template <bool kWhole>
+inline F load_column(const ValueColumns& c, const float* block, int64_t step, int v) {
+  const float* at = block + c.offset[v] + step * c.step[v];
+  if constexpr (kWhole) return load(at);
+  return load_partial(at, c.lanes[v]);
+}
+
+// out[row][columns] = probabilities[row] · values, over the tile. The token behind an odd end is
+// another's: its half of the lane is cleared, since it may be anything, NaN included.
+template <class Kv, int kRows, bool kWhole>
+inline void weigh_columns(const ValueColumns& c, const Factor<Kv>* factors, float* out,
+                          int64_t out_stride) {
+  F sums[kRows][2];
+  OCTAVO_UNROLL
+  for (int r = 0; r < kRows; ++r) sums[r][0] = sums[r][1] = set(0);
+  for (int64_t t = c.begin; t < c.end; t += kBlockTokens) {
+    const float* block = c.blocks[t / kBlockTokens];
+    const int64_t tokens = std::min(kBlockTokens, c.end - t), steps = tokens / Kv::kPack;
+    const Factor<Kv>* at = factors + t / Kv::kPack * Kv::kFactors;
+    for (int64_t i = 0; i < steps; ++i, at += Kv::kFactors) {
+      Kv::accumulate(sums, load_column<kWhole>(c, block, i, 0), load_column<kWhole>(c, block, i, 1),
+                     at, kTileTokens);
+    }
+    if (tokens % Kv::kPack != 0) {
+      Kv::accumulate(sums, low_half(load_column<kWhole>(c, block, steps, 0)),
+                     low_half(load_column<kWhole>(c, block, steps, 1)), at, kTileTokens);
+    }
+  }
+  OCTAVO_UNROLL
+  for (int r = 0; r < kRows; ++r) {
+    float* row = out + r * out_stride;
+    if constexpr (kWhole) {
+      store(row, sums[r][0]);
+      store(row + kLanes, sums[r][1]);
+    } else {
+      store_partial(row, sums[r][0], c.lanes[0]);
+      if (c.lanes[1] > 0) store_partial(row + kLanes, sums[r][1], c.lanes[1]);
+    }
+  }
+}

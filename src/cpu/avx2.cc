@@ -1,0 +1,46 @@
+#include "cpu/kv_layout.h"
+#include "cpu/overlays.h"
+#include "cpu/simd.h"
+#include "cpu/write_kv.h"
+
+OCTAVO_TARGET_BEGIN(OCTAVO_AVX2)
+namespace octavo::cpu::avx2 {
+namespace {
+
+#include "cpu/simd_avx2.inl.h"
+//
+#include "cpu/math.inl.h"
+#include "cpu/vectors.inl.h"
+//
+#include "cpu/attention_tile.inl.h"
+#include "cpu/rows.inl.h"
+//
+#include "cpu/attention.inl.h"
+
+void attention(Queue& queue, const Attention& a) noexcept {
+  if (!has_layout(a.kv.shape)) return reference::attention(queue, a);
+  if (a.kv.shape.dtype == DType::bf16) return attend<Bf16Kv>(queue, a);
+  attend<F32Kv>(queue, a);
+}
+
+}  // namespace
+}  // namespace octavo::cpu::avx2
+OCTAVO_TARGET_END
+
+namespace octavo::cpu::avx2 {
+
+Ops overlay(Ops table) {
+  table.attention_name = "avx2";
+  table.rms_norm = rms_norm;
+  table.layer_norm = layer_norm;
+  table.head_rms_norm = head_rms_norm;
+  table.rope = rope;
+  table.activate = activate;
+  table.add = add_scaled;
+  table.scale_softcap = scale_softcap;
+  table.write_kv = write_kv;
+  table.attention = attention;
+  return table;
+}
+
+}  // namespace octavo::cpu::avx2

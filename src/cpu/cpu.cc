@@ -1,0 +1,27 @@
+#include "cpu/cpu.h"
+
+#include "cpu/matmul.h"
+#include "cpu/overlays.h"
+
+namespace octavo::cpu {
+
+Ops ops(const Features& features) {
+  Ops table = reference::ops();
+  if (features.avx2) {
+    table = overlay_matmul_avx2(avx2::overlay(table));
+    table.name = "cpu/avx2";
+  }
+  if (features.avx512) {
+    table = overlay_matmul_avx512(avx512::overlay(table));
+    table.name = "cpu/avx512";
+  }
+  if (features.avx512_vnni) table.name = "cpu/avx512-vnni";
+  if (features.avx512_bf16) {
+    table = overlay_matmul_avx512_bf16(avx512_bf16::overlay(table));
+    table.name = "cpu/avx512-bf16";
+  }
+  if (features.amx) table.name = "cpu/amx";
+  return table;
+}
+
+}  // namespace octavo::cpu

@@ -1,0 +1,52 @@
+#pragma once
+
+#include <filesystem>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "io/safetensors.h"
+
+namespace octavo {
+
+// The named tensors of a model directory: model.safetensors, or the shards of
+// model.safetensors.index.json. Reads are bounds-checked and may run in several threads.
+class Checkpoint {
+ public:
+  // Throws Error naming file and tensor when there are no weights or they are damaged.
+  static Checkpoint open(const std::filesystem::path& directory);
+
+  // Null where there is no such tensor.
+  const TensorEntry* find(std::string_view name) const;
+  // Throws Error naming the tensor where there is none.
+  const TensorEntry& get(std::string_view name) const;
+  std::vector<std::string> names() const;
+
+  // Fills `out` from byte `offset` of the tensor. Throws Error past its end.
+  void read(const TensorEntry& entry, uint64_t offset, std::span<std::byte> out) const;
+  std::vector<std::byte> read_all(const TensorEntry& entry) const;
+  // The kernel may forget these bytes of the page cache.
+  void drop(const TensorEntry& entry) const;
+
+  const std::filesystem::path& directory() const { return directory_; }
+  uint64_t total_bytes() const;
+  // "DIR/model.safetensors, tensor NAME", for messages.
+  std::string where(std::string_view tensor) const;
+
+ private:
+  struct Place {
+    size_t file;
+    TensorEntry entry;
+  };
+  void add_file(const std::filesystem::path& path);
+  void open_index(const std::filesystem::path& index);
+  const Place& place(std::string_view name) const;
+
+  std::filesystem::path directory_;
+  std::vector<File> files_;
+  std::unordered_map<std::string, Place> tensors_;
+};
+
+}  // namespace octavo

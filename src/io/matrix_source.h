@@ -1,0 +1,63 @@
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "io/checkpoint.h"
+#include "io/compressed_tensors.h"
+#include "tensor/weight.h"
+
+namespace octavo {
+
+// Which stored rows make up a matrix: row r is stored row first + r / run · stride + r % run. For
+// fused tensors.
+struct RowMap {
+  int64_t first = 0;
+  int64_t run = 0;  // 0: all rows in one run
+  int64_t stride = 0;
+};
+
+// What a matrix must look like according to the spec.
+struct MatrixShape {
+  int64_t out = 0, in = 0;  // of the stored tensor
+  bool transposed = false;  // stored [in, out] when dense
+};
+
+// A matrix on disk in whatever form the checkpoint keeps it, read by rows into the `rows` packing.
+class MatrixSource {
+ public:
+  // The matrix NAME: NAME.weight, or the tensors of a quantized form. Throws Error naming the
+  // tensor when it is missing or not of `shape`.
+  static MatrixSource open(const Checkpoint& checkpoint,
+                           const std::optional<CompressedTensors>& quantization,
+                           const std::string& name, const MatrixShape& shape);
+
+  const Format& format() const { return format_; }
+  const MatrixShape& shape() const { return shape_; }
+
+  // Planes of some rows, owned.
+  struct Rows {
+    std::vector<std::byte> data, scales, zeros;
+    Weight weight;  // over these planes
+  };
+  // Rows [begin, end) as `map` numbers them. May run in several threads with different `rows`.
+  void read(const RowMap& map, int64_t begin, int64_t end, Rows& rows) const;
+  void drop() const;  // its bytes will not be read again
+
+ private:
+  void read_stored(int64_t begin, int64_t end, std::byte* data, std::byte* scales,
+                   std::byte* zeros) const;
+  void read_transposed(int64_t begin, int64_t end, std::byte* data) const;
+  void unpack_zeros(int64_t begin, int64_t end, std::byte* zeros) const;
+
+  const Checkpoint* checkpoint_ = nullptr;
+  const TensorEntry* data_ = nullptr;
+  const TensorEntry* scales_ = nullptr;
+  const TensorEntry* zeros_ = nullptr;  // null: symmetric
+  MatrixShape shape_;
+  Format format_;
+};
+
+}  // namespace octavo

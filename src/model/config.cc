@@ -1,0 +1,194 @@
+#include "model/config.h"
+
+#include <cmath>
+#include <memory>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "octavo/error.h"
+
+namespace octavo {
+namespace {
+
+constexpr uint64_t kMaxConfigBytes = uint64_t{16} << 20;
+
+}  // namespace
+
+Config::Config(std::unique_ptr<Json> json, std::string where)
+    : json_(std::move(json)), where_(std::move(where)) {}
+Config::~Config() = default;
+Config::Config(Config&&) noexcept = default;
+Config& Config::operator=(Config&&) noexcept = default;
+
+Config Config::read(const std::filesystem::path& file) {
+  return parse(read_file(file, kMaxConfigBytes), file.string());
+}
+
+Config Config::parse(std::string_view text, std::string where) {
+  auto json = std::make_unique<Json>(parse_json(text, where));
+  if (!json->is_object()) throw Error("not a JSON object", where, "give a config of a model");
+  return Config(std::move(json), std::move(where));
+}
+
+void Config::fail(std::string_view key, const std::string& problem, const std::string& mend) const {
+  throw Error(problem, where_ + ", field " + std::string(key), mend);
+}
+
+const Json* Config::find(std::string_view key) const {
+  const auto found = json_->find(std::string(key));
+  return found == json_->end() || found->is_null() ? nullptr : &*found;
+}
+
+bool Config::has(std::string_view key) const { return find(key) != nullptr; }
+
+int64_t Config::integer(std::string_view key, int64_t low, int64_t high) const {
+  const Json* value = find(key);
+  if (value == nullptr) fail(key, "missing", "add it");
+  const bool fits = value->is_number_integer() &&
+                    !(value->is_number_unsigned() && value->get<uint64_t>() > INT64_MAX);
+  if (!fits || value->get<int64_t>() < low || value->get<int64_t>() > high) {
+    fail(key, "value " + to_line(*value).substr(0, 40) + " is no whole number from " +
+                  std::to_string(low) + " to " + std::to_string(high));
+  }
+  return value->get<int64_t>();
+}
+
+int64_t Config::integer_or(std::string_view key, int64_t low, int64_t high,
+                           int64_t otherwise) const {
+  return has(key) ? integer(key, low, high) : otherwise;
+}
+
+double Config::number(std::string_view key) const {
+  const Json* value = find(key);
+  if (value == nullptr) fail(key, "missing", "add it");
+  if (!value->is_number() || !std::isfinite(value->get<double>()))
+    fail(key, "value " + to_line(*value).substr(0, 40) + " is no number");
+  return value->get<double>();
+}
+
+double Config::number_or(std::string_view key, double otherwise) const {
+  return has(key) ? number(key) : otherwise;
+}
+
+double Config::positive(std::string_view key) const {
+  const double value = number(key);
+  if (value <= 0) fail(key, "value is not above 0");
+  return value;
+}
+
+bool Config::flag_or(std::string_view key, bool otherwise) const {
+  const Json* value = find(key);
+  if (value == nullptr) return otherwise;
+  if (!value->is_boolean()) fail(key, "value is neither true nor false");
+  return value->get<bool>();
+}
+
+std::string Config::text(std::string_view key) const {
+  const Json* value = find(key);
+  if (value == nullptr) fail(key, "missing", "add it");
+  if (!value->is_string()) fail(key, "value is no string");
+  return value->get<std::string>();
+}
+
+std::string Config::text_or(std::string_view key, std::string_view otherwise) const {
+  return has(key) ? text(key) : std::string(otherwise);
+}
+
+std::vector<std::string> Config::texts_or_empty(std::string_view key) const {
+  const Json* value = find(key);
+  if (value == nullptr) return {};
+  if (!value->is_array()) fail(key, "value is no list");
+  std::vector<std::string> texts;
+  for (const Json& item : *value) {
+    if (!item.is_string()) fail(key, "list holds something else than strings");
+    texts.push_back(item.get<std::string>());
+  }
+  return texts;
+}
+
+std::vector<double> Config::numbers(std::string_view key) const {
+  const Json* value = find(key);
+  if (value == nullptr) fail(key, "missing", "add it");
+  if (!value->is_array()) fail(key, "value is no list");
+  std::vector<double> numbers;
+  for (const Json& item : *value) {
+    if (!item.is_number()) fail(key, "list holds something else than numbers");
+    numbers.push_back(item.get<double>());
+  }
+  return numbers;
+}
+
+std::optional<Config> Config::section(std::string_view key) const {
+  const Json* value = find(key);
+  if (value == nullptr) return std::nullopt;
+  if (!value->is_object()) fail(key, "value is no object");
+  return Config(std::make_unique<Json>(*value), where_ + ", " + std::string(key));
+}
+
+std::string Config::architecture() const {
+  const auto names = texts_or_empty("architectures");
+  return names.empty() ? text("model_type") : names.front();
+}
+
+const Json& Config::json() const { return *json_; }
+
+Dims read_dims(const Config& c, const DimNames& names) {
+  Dims d;
+  d.hidden = c.integer(names.hidden, 1, 1 << 20);
+  d.layers = c.integer(names.layers, 1, 4096);
+  d.heads = c.integer(names.heads, 1, 4096);
+  d.kv_heads = names.kv_heads.empty() ? d.heads : c.integer_or(names.kv_heads, 1, 4096, d.heads);
+  if (d.heads % d.kv_heads != 0)
+    c.fail(names.kv_heads, std::to_string(d.kv_heads) + " does not divide the " +
+                               std::to_string(d.heads) + " heads");
+  if (!c.has("head_dim") && d.hidden % d.heads != 0)
+    c.fail(names.heads, std::to_string(d.heads) + " does not divide the hidden size " +
+                            std::to_string(d.hidden));
+  d.head_dim = c.integer_or("head_dim", 1, 4096, d.hidden / d.heads);
+  d.ffn = names.ffn_otherwise ? c.integer_or(names.ffn, 1, 1 << 22, *names.ffn_otherwise)
+                              : c.integer(names.ffn, 1, 1 << 22);
+  d.vocab = c.integer("vocab_size", 1, 1 << 24);
+  d.max_positions = c.integer(names.max_positions, 1, int64_t{1} << 31);
+  return d;
+}
+
+Act read_act(const Config& c, std::initializer_list<std::string_view> keys) {
+  static constexpr std::pair<std::string_view, Act> kActs[] = {
+      {"silu", Act::silu},           {"swish", Act::silu},
+      {"gelu", Act::gelu},           {"gelu_python", Act::gelu},
+      {"gelu_new", Act::gelu_tanh},  {"gelu_pytorch_tanh", Act::gelu_tanh},
+      {"gelu_fast", Act::gelu_tanh}, {"gelu_accurate", Act::gelu_tanh},
+      {"relu", Act::relu},           {"relu2", Act::relu2}};
+  for (std::string_view key : keys) {
+    if (!c.has(key)) continue;
+    const std::string wanted = c.text(key);
+    for (const auto& [known, act] : kActs) {
+      if (known == wanted) return act;
+    }
+    c.fail(key, "unknown activation " + wanted,
+           "use silu, gelu, gelu_new, gelu_pytorch_tanh, relu or relu2");
+  }
+  c.fail(*keys.begin(), "missing", "add it");
+}
+
+std::vector<bool> read_sliding(const Config& c, int64_t layers,
+                               bool (*otherwise)(int64_t, const Config&)) {
+  const auto types = c.texts_or_empty("layer_types");
+  std::vector<bool> sliding(layers);
+  if (!types.empty() && static_cast<int64_t>(types.size()) != layers)
+    c.fail("layer_types",
+           std::to_string(types.size()) + " entries for " + std::to_string(layers) + " layers");
+  for (int64_t i = 0; i < layers; ++i) {
+    if (types.empty()) {
+      sliding[i] = otherwise(i, c);
+    } else if (types[i] == "sliding_attention" || types[i] == "full_attention") {
+      sliding[i] = types[i] == "sliding_attention";
+    } else {
+      c.fail("layer_types", "unknown kind of layer " + types[i],
+             "use full_attention or sliding_attention");
+    }
+  }
+  return sliding;
+}
+
+}  // namespace octavo

@@ -1,0 +1,265 @@
+#include <algorithm>
+#include <atomic>
+#include <cstring>
+#include <exception>
+#include <mutex>
+
+#include "base/half.h"
+#include "base/json.h"
+#include "io/checkpoint.h"
+#include "model/config.h"
+#include "model/derive.h"
+#include "model/families.h"
+#include "model/model.h"
+#include "octavo/error.h"
+
+namespace octavo {
+namespace {
+
+// A slice is what one thread reads, converts and packs at a time.
+constexpr int64_t kSliceBytes = int64_t{4} << 20;
+constexpr int64_t kRowAlignment = 64;  // Ops::pack may run in parallel on such rows
+
+struct MatrixJob {
+  Weight* target;
+  MatrixSource source;
+  RowMap rows;
+};
+struct VectorJob {
+  Vec* target;
+  const TensorEntry* entry;
+  RowMap rows;
+  int64_t count;
+};
+
+// Plans all reads from the spec, reserves memory once, then reads in slices.
+class Loader {
+ public:
+  Loader(Model& model, const Checkpoint& checkpoint, std::optional<CompressedTensors> quantization)
+      : model_(model),
+        checkpoint_(checkpoint),
+        quantization_(std::move(quantization)),
+        root_(find_root()) {}
+
+  DType stored_dtype() const {
+    return checkpoint_.get(root_ + model_.spec.names.embedding + ".weight").dtype;
+  }
+
+  void plan() {
+    const ModelSpec& spec = model_.spec;
+    const Names& n = spec.names;
+    matrix(model_.embedding, root_ + n.embedding, {.out = spec.vocab, .in = spec.hidden});
+    if (spec.embedding.learned_positions > 0)
+      matrix(model_.positions, root_ + n.positions,
+             {.out = spec.embedding.learned_positions, .in = spec.hidden});
+    model_.layers.resize(spec.layers.size());
+    for (size_t i = 0; i < spec.layers.size(); ++i) plan_layer(static_cast<int64_t>(i));
+    norm(model_.final_norm, spec.final_norm, root_ + n.final_norm, spec.hidden);
+    if (!spec.head.tied) matrix(model_.head.weight, n.head, {.out = spec.vocab, .in = spec.hidden});
+    if (spec.head.bias) vector(model_.head.bias, n.head + ".bias", {}, spec.vocab, spec.vocab);
+  }
+
+  void run(ThreadPool& pool, const LoadOptions& options) {
+    reserve();
+    for (const VectorJob& job : vectors_) read_vector(job);
+    size_t all = 0, done = 0;
+    for (const MatrixJob& job : matrices_) all += job.target->size_bytes();
+    for (const MatrixJob& job : matrices_) {
+      read_matrix(job, pool);
+      done += job.target->size_bytes();
+      if (options.progress) options.progress(done, all);
+    }
+    if (model_.spec.head.tied) model_.head.weight = model_.embedding;
+  }
+
+ private:
+  // Some files carry the prefix of the whole model, some do not.
+  std::string find_root() const {
+    const Names& n = model_.spec.names;
+    for (const std::string& root : {n.root, std::string()}) {
+      if (checkpoint_.find(root + n.embedding + ".weight") != nullptr) return root;
+    }
+    return n.root;
+  }
+
+  void plan_layer(int64_t i) {
+    const ModelSpec& spec = model_.spec;
+    const LayerSpec& layer = spec.layers[i];
+    LayerWeights& weights = model_.layers[i];
+    const auto full = [&](const std::string& suffix) { return layer_name(spec, i, root_, suffix); };
+    norm(weights.norm_mixer, layer.norm_mixer, full(spec.names.norm_mixer), spec.hidden);
+    norm(weights.post_mixer, layer.post_mixer, full(spec.names.post_mixer), spec.hidden);
+    norm(weights.norm_ffn, layer.norm_ffn, full(spec.names.norm_ffn), spec.hidden);
+    norm(weights.post_ffn, layer.post_ffn, full(spec.names.post_ffn), spec.hidden);
+    const AttentionSpec& attention = attention_of(layer);
+    norm(weights.q_norm, attention.qk_norm, full(spec.names.q_norm), attention.head_dim);
+    norm(weights.k_norm, attention.qk_norm, full(spec.names.k_norm), attention.head_dim);
+    if (attention.rope) weights.rope = rope_index(*attention.rope);
+    for (const MatrixPart& part : layer_matrices(spec, i, root_)) {
+      Linear& linear = weights.linear(part.role);
+      matrices_.push_back({&linear.weight,
+                           MatrixSource::open(checkpoint_, quantization_, part.name, part.stored),
+                           part.rows});
+      linear.weight.out = part.out;
+      if (part.bias) vector(linear.bias, part.name + ".bias", part.rows, part.out, part.stored.out);
+    }
+  }
+
+  int rope_index(const RopeSpec& rope) {
+    for (size_t i = 0; i < model_.ropes.size(); ++i) {
+      if (model_.ropes[i].spec() == rope) return static_cast<int>(i);
+    }
+    model_.ropes.emplace_back(rope);
+    return static_cast<int>(model_.ropes.size()) - 1;
+  }
+
+  void matrix(Weight& target, const std::string& name, const MatrixShape& shape) {
+    matrices_.push_back({&target, MatrixSource::open(checkpoint_, quantization_, name, shape), {}});
+    target.out = shape.out;
+  }
+
+  void norm(NormWeights& target, const NormSpec& spec, const std::string& name, int64_t features) {
+    if (spec.kind == NormSpec::Kind::none) return;
+    if (spec.weight) vector(target.weight, name + ".weight", {}, features, features);
+    if (spec.bias) vector(target.bias, name + ".bias", {}, features, features);
+  }
+
+  void vector(Vec& target, const std::string& name, const RowMap& rows, int64_t count,
+              int64_t stored) {
+    const TensorEntry& entry = checkpoint_.get(name);
+    if (entry.shape != std::vector{stored}) {
+      throw Error("shape is not [" + std::to_string(stored) + "] as config.json asks",
+                  checkpoint_.where(name), "config.json and weights do not belong together");
+    }
+    if (entry.dtype != DType::f32 && entry.dtype != DType::f16 && entry.dtype != DType::bf16) {
+      throw Error("unexpected dtype " + std::string(octavo::name(entry.dtype)),
+                  checkpoint_.where(name), "the checkpoint is damaged");
+    }
+    vectors_.push_back({&target, &entry, rows, count});
+  }
+
+  // One buffer for everything: planes and vectors one after another, 64-byte aligned, all lengths
+  // known from the plan.
+  void reserve() {
+    size_t total = 0;
+    const auto place = [&](size_t bytes) {
+      const size_t at = total;
+      total += (bytes + 63) / 64 * 64;
+      return at;
+    };
+    std::vector<size_t> offsets;
+    for (const MatrixJob& job : matrices_) {
+      job.target->in = job.source.shape().in;
+      job.target->format = model_.ops.preferred(job.source.format(), job.target->out,
+                                                job.target->in, model_.compute);
+      const PlaneBytes bytes =
+          model_.ops.planes(job.target->format, job.target->out, job.target->in);
+      for (size_t plane : {bytes.data, bytes.scales, bytes.zeros}) {
+        offsets.push_back(place(plane));
+        offsets.push_back(plane);
+      }
+    }
+    for (const VectorJob& job : vectors_) offsets.push_back(place(job.count * sizeof(float)));
+    model_.memory = HugeBuffer(total);
+    const size_t* at = offsets.data();
+    const auto take = [&] {
+      const std::span<const std::byte> plane(model_.memory.data() + at[0], at[1]);
+      at += 2;
+      return plane;
+    };
+    for (const MatrixJob& job : matrices_) {
+      job.target->data = take();
+      job.target->scales = take();
+      job.target->zeros = take();
+    }
+    for (const VectorJob& job : vectors_)
+      *job.target = {reinterpret_cast<const float*>(model_.memory.data() + *at++),
+                     static_cast<size_t>(job.count)};
+  }
+
+  void read_matrix(const MatrixJob& job, ThreadPool& pool) const {
+    const Weight& target = *job.target;
+    const auto row = plane_bytes(job.source.format(), 1, target.in);
+    const int64_t rows_a_slice =
+        std::max<int64_t>(kSliceBytes / std::max<int64_t>(1, row.data) / kRowAlignment, 1) *
+        kRowAlignment;
+    const int64_t slices = (target.out + rows_a_slice - 1) / rows_a_slice;
+    std::vector<MatrixSource::Rows> buffers(pool.threads());
+    std::mutex mutex;  // guards `problem`
+    std::exception_ptr problem;
+    pool.each(slices, [&](int64_t slice, int worker) {
+      try {
+        const int64_t begin = slice * rows_a_slice,
+                      end = std::min(target.out, begin + rows_a_slice);
+        job.source.read(job.rows, begin, end, buffers[worker]);
+        model_.ops.pack(buffers[worker].weight, begin, target);
+      } catch (...) {
+        const std::lock_guard lock(mutex);
+        problem = std::current_exception();
+      }
+    });
+    if (problem) std::rethrow_exception(problem);
+    job.source.drop();
+  }
+
+  void read_vector(const VectorJob& job) const {
+    const auto raw = checkpoint_.read_all(*job.entry);
+    auto* out = const_cast<float*>(job.target->data());
+    const int64_t run = job.rows.run > 0 ? job.rows.run : job.count;
+    Weight view{
+        .format = {.dtype = job.entry->dtype}, .out = 1, .in = job.entry->elements(), .data = raw};
+    for (int64_t i = 0; i < job.count; ++i)
+      out[i] = element(view, 0, job.rows.first + i / run * job.rows.stride + i % run);
+  }
+
+  Model& model_;
+  const Checkpoint& checkpoint_;
+  std::optional<CompressedTensors> quantization_;
+  std::string root_;
+  std::vector<MatrixJob> matrices_;
+  std::vector<VectorJob> vectors_;
+};
+
+Compute compute_for(DTypeChoice choice, DType stored) {
+  if (choice == DTypeChoice::automatic) return stored == DType::bf16 ? Compute::bf16 : Compute::f32;
+  return choice == DTypeChoice::bfloat16 ? Compute::bf16 : Compute::f32;
+}
+
+std::optional<CompressedTensors> read_quantization(const Config& config) {
+  const auto section = config.section("quantization_config");
+  if (!section) return std::nullopt;
+  return CompressedTensors::parse(section->json(), section->where());
+}
+
+}  // namespace
+
+Linear& LayerWeights::linear(Role role) {
+  Linear* const all[] = {&q, &k, &v, &o, &gate, &up, &down};
+  OCTAVO_CHECK(role != Role::head);
+  return *all[static_cast<size_t>(role)];
+}
+
+KvShape Model::kv_shape(int64_t layer, int64_t block_tokens) const {
+  const AttentionSpec& attention = attention_of(spec.layers[layer]);
+  return {.kv_heads = attention.kv_heads,
+          .head_dim = attention.head_dim,
+          .block_tokens = block_tokens,
+          .dtype = kv_dtype};
+}
+
+std::unique_ptr<Model> load_model(const std::filesystem::path& directory, const Ops& ops,
+                                  ThreadPool& pool, const LoadOptions& options) {
+  const Config config = Config::read(directory / "config.json");
+  auto model = std::make_unique<Model>();
+  model->spec = spec_of(config);
+  model->ops = ops;
+  const Checkpoint checkpoint = Checkpoint::open(directory);
+  Loader loader(*model, checkpoint, read_quantization(config));
+  loader.plan();
+  model->compute = compute_for(options.dtype, loader.stored_dtype());
+  model->kv_dtype = model->compute == Compute::bf16 ? DType::bf16 : DType::f32;
+  loader.run(pool, options);
+  return model;
+}
+
+}  // namespace octavo
