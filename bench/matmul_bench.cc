@@ -16,6 +16,7 @@
 #include <string>
 #include <vector>
 
+#include "cpu/features.h"
 #include "cpu/matmul.h"
 #include "cpu/random_weight.h"
 #include "cpu/target.h"
@@ -37,7 +38,7 @@ double median(std::vector<double> values) {
 
 struct Options {
   int threads = 0, runs = 7;
-  std::string isa = "avx512-bf16";
+  std::string isa = strongest(detect());
   std::vector<std::string> rows{"1", "2", "4", "8", "16", "32", "64", "256", "512"};
   std::vector<std::string> formats{"bf16", "f32", "int4"};
   std::vector<std::string> shapes{"0.5B", "1.1B", "7B"};
@@ -77,6 +78,7 @@ Options parse(int argc, char** argv) {
 
 Ops table_of(const std::string& isa) {
   if (isa == "avx2") return overlay_matmul_avx2(reference::ops());
+  if (isa == "amx") return overlay_matmul_amx(reference::ops());
   if (isa == "avx512") return overlay_matmul_avx512(reference::ops());
   return overlay_matmul_avx512_bf16(reference::ops());
 }

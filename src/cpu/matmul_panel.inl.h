@@ -184,6 +184,16 @@ void run_segment(const Segment& s) {
   }
 }
 
+// What carries out segments; AMX has another one.
+struct RegisterTiles {
+  static constexpr int64_t kRows = kTileRows;  // of the largest block
+  static constexpr bool kReadsCodes = true;    // else codes are always unpacked first
+  template <class Source>
+  static void run(const Segment& s) {
+    run_segment<Source>(s);
+  }
+};
+
 // ---- Panels.
 
 struct Tiles {
@@ -196,22 +206,23 @@ struct Tiles {
         strip(scratch + 2 * kTileBytes) {}
 };
 
-template <class Source>
+template <class Source, class Engine = RegisterTiles>
 void dense_panel(const PanelTask& task) {
   const Tiles tiles(task.scratch);
   const std::byte* const panel = task.product->w->data.data() + task.panel * task.shape.bytes();
   const std::byte* const x = task.x.data + task.row * task.x.stride_bytes;
   const int64_t all = task.shape.rows();
   // With more than one block of rows, a block of B that stays in the near caches.
-  const int64_t step = task.rows > kTileRows ? kDenseBlockInputs / task.shape.inputs_per_row : all;
+  const int64_t step =
+      task.rows > Engine::kRows ? kDenseBlockInputs / task.shape.inputs_per_row : all;
   for (int64_t row = 0; row < all; row += step) {
-    run_segment<Source>({.b = panel + row * task.shape.row_bytes,
-                         .b_rows = std::min(step, all - row),
-                         .x = x + row * Source::kSteps * 4,
-                         .x_stride_bytes = task.x.stride_bytes,
-                         .rows = task.rows,
-                         .sums = tiles.sums,
-                         .start = row == 0});
+    Engine::template run<Source>({.b = panel + row * task.shape.row_bytes,
+                                  .b_rows = std::min(step, all - row),
+                                  .x = x + row * Source::kSteps * 4,
+                                  .x_stride_bytes = task.x.stride_bytes,
+                                  .rows = task.rows,
+                                  .sums = tiles.sums,
+                                  .start = row == 0});
   }
   write_panel(task, tiles.sums);
 }
@@ -245,7 +256,7 @@ void unpack_strip(const std::byte* b, int64_t b_rows, std::byte* strip) {
   }
 }
 
-template <class Source>
+template <class Source, class Engine = RegisterTiles>
 void codes_panel(const PanelTask& task) {
   using Strip = typename Source::Strip;
   const Tiles tiles(task.scratch);
@@ -271,14 +282,16 @@ void codes_panel(const PanelTask& task) {
                 .offset = offset,
                 .x_sums = task.x.sums + task.row * groups + g,
                 .x_sums_stride = groups};
-      if (task.rows <= kTileRows) {
-        run_segment<Source>(s);
-        continue;
+      if constexpr (Engine::kReadsCodes) {
+        if (task.rows <= Engine::kRows) {
+          Engine::template run<Source>(s);
+          continue;
+        }
       }
       unpack_strip<Source>(s.b, s.b_rows, tiles.strip);
       s.b = tiles.strip;
       s.b_rows *= Source::kSteps / Strip::kSteps;
-      run_segment<Strip>(s);
+      Engine::template run<Strip>(s);
     }
   }
   write_panel(task, tiles.totals);
