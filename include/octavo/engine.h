@@ -60,16 +60,18 @@ struct Event {
   int64_t cached_tokens = 0;          // prompt tokens found in the prefix cache
   double queue_s = 0, prefill_s = 0, decode_s = 0;  // on the last event
   int64_t preemptions = 0;
+  std::string param;  // rejected: the field of Request or SamplingParams at fault, if it is one
+  bool overloaded = false;  // rejected: nothing wrong with the request; try again later
 };
 
 using RequestId = uint64_t;  // made by the engine only
 
 struct Request {
   std::vector<TokenId> prompt;  // 1 .. max_model_len - 1 tokens
-  SamplingParams sampling;
-  int64_t priority = 0;    // lower runs earlier under the priority policy
-  double deadline_s = 0;   // from submission; 0: none
-  std::string cache_salt;  // requests with different salts share no cached prefix
+  SamplingParams sampling = {};
+  int64_t priority = 0;         // lower runs earlier under the priority policy
+  double deadline_s = 0;        // from submission; 0: none
+  std::string cache_salt = {};  // requests with different salts share no cached prefix
 };
 
 // Must return quickly and must not call back into the engine, except abort().
@@ -85,7 +87,7 @@ struct EngineOptions {
   bool prefix_caching = true;
   bool priority_scheduling = false;  // else first come, first served
   int64_t max_queued_requests = 0;   // submit refuses above this many in flight; 0: no bound
-  std::vector<TokenId> eos;          // from generation_config.json
+  std::vector<TokenId> eos = {};     // from generation_config.json
 };
 
 struct EngineStats {

@@ -1,0 +1,61 @@
+#include "engine/step_model.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "model/model.h"
+#include "tensor/queue.h"
+#include "tensor/workspace.h"
+
+namespace octavo {
+namespace {
+
+// The smallest trained length at which a rope of the model changes with the sequence's length.
+std::optional<int64_t> rope_limit(const ModelSpec& spec) {
+  std::optional<int64_t> limit;
+  for (const LayerSpec& layer : spec.layers) {
+    const auto* attention = std::get_if<AttentionSpec>(&layer.mixer);
+    if (attention == nullptr || !attention->rope) continue;
+    const RopeSpec::Scaling& scaling = attention->rope->scaling;
+    int64_t trained = 0;
+    if (const auto* dynamic = std::get_if<RopeSpec::Dynamic>(&scaling)) {
+      trained = dynamic->trained_tokens;
+    } else if (const auto* longer = std::get_if<RopeSpec::LongRope>(&scaling)) {
+      trained = longer->trained_tokens;
+    } else {
+      continue;
+    }
+    limit = limit ? std::min(*limit, trained) : trained;
+  }
+  return limit;
+}
+
+// What a step works with; belongs to the engine's thread.
+struct Runner {
+  Runner(std::shared_ptr<const Model> m, ThreadPool& pool, int64_t rows)
+      : model(std::move(m)), queue(pool), workspace(workspace_bytes(*model, rows)) {}
+
+  std::shared_ptr<const Model> model;
+  Queue queue;
+  Workspace workspace;
+};
+
+}  // namespace
+
+StepModel step_model(std::shared_ptr<const Model> model, ThreadPool& pool, int64_t block_tokens,
+                     int64_t max_rows) {
+  StepModel result;
+  result.vocab = model->spec.vocab;
+  result.max_positions = model->spec.max_positions;
+  result.rope_trained_tokens = rope_limit(model->spec);
+  for (size_t layer = 0; layer < model->spec.layers.size(); ++layer) {
+    result.kv.push_back(model->kv_shape(static_cast<int64_t>(layer), block_tokens));
+  }
+  auto runner = std::make_shared<Runner>(std::move(model), pool, max_rows);
+  result.step = [runner](const Batch& batch, KvLayers kv, Mat logits) {
+    forward(*runner->model, runner->queue, batch, kv, runner->workspace, logits);
+  };
+  return result;
+}
+
+}  // namespace octavo
