@@ -17,6 +17,10 @@ struct Segment {
   int64_t rows = 0;
   float* sums = nullptr;  // [rows][64]
   bool start = true;      // sums begin at 0 instead of going on
+  // The block of rows at `ahead_row`, the second, finds B in the caches and fetches what lies
+  // `ahead_bytes` further in the panel, so that the first block of the next segment finds it too.
+  // 0: nothing.
+  int64_t ahead_bytes = 0, ahead_row = 0;
 
   // Codes, at the end of a group: totals += scale · (sums - offset · sum of x); else totals is
   // null.
@@ -77,16 +81,20 @@ struct FloatCodes : FloatSource {
 // Without the unroll pragmas GCC keeps the arrays of a tile in memory.
 template <int Rows, int Vectors>
 inline void finish_group(const Segment& s, int64_t row, int column, F (&sums)[Rows][Vectors]) {
+  // Read once: the stores below could change them for all that the compiler knows.
+  float* const totals = s.totals + row * kPanel + column;
+  const float* const x_sums = s.x_sums + row * s.x_sums_stride;
+  const int64_t stride = s.x_sums_stride;
+  const float *const scales = s.scale + column, *const offsets = s.offset + column;
+  const bool first = s.first_group;
 #pragma GCC unroll 8
   for (int v = 0; v < Vectors; ++v) {
-    const F scale = load_f(s.scale + column + v * kLanes);
-    const F offset = load_f(s.offset + column + v * kLanes);
+    const F scale = load_f(scales + v * kLanes), offset = load_f(offsets + v * kLanes);
 #pragma GCC unroll 8
     for (int r = 0; r < Rows; ++r) {
-      float* const total = s.totals + (row + r) * kPanel + column + v * kLanes;
-      const F x_sum = broadcast(s.x_sums + (row + r) * s.x_sums_stride);
-      const F before = s.first_group ? zero_f() : load_f(total);
-      store_f(total, fma(scale, fnma(offset, x_sum, sums[r][v]), before));
+      float* const total = totals + r * kPanel + v * kLanes;
+      const F result = fnma(offset, broadcast(x_sums + r * stride), sums[r][v]);
+      store_f(total, fma(scale, result, first ? zero_f() : load_f(total)));
     }
   }
 }
@@ -140,8 +148,15 @@ inline void tile(const Segment& s, int64_t row, int column) {
   for (int r = 0; r < Rows; ++r) x[r] = s.x + (row + r) * s.x_stride_bytes;
   constexpr int64_t kRowBytes = kPanel * Source::kWordBytes;
   const std::byte* b = s.b + column * Source::kWordBytes;
-  for (int64_t i = 0; i < s.b_rows; ++i, b += kRowBytes)
+  const int64_t ahead = Rows > 2 && row == s.ahead_row ? s.ahead_bytes : 0;
+  for (int64_t i = 0; i < s.b_rows; ++i, b += kRowBytes) {
+    if (ahead != 0) {
+#pragma GCC unroll 8
+      for (int line = 0; line < Vectors * kLanes * Source::kWordBytes; line += 64)
+        prefetch(b + ahead + line);
+    }
     add_b_row<Source>(b, x, i * Source::kSteps * 4, sums);
+  }
   if (s.totals != nullptr) {
     finish_group(s, row, column, sums);
   } else {
@@ -216,13 +231,16 @@ void dense_panel(const PanelTask& task) {
   const int64_t step =
       task.rows > Engine::kRows ? kDenseBlockInputs / task.shape.inputs_per_row : all;
   for (int64_t row = 0; row < all; row += step) {
+    const int64_t blocks = (task.rows + Engine::kRows - 1) / Engine::kRows;
     Engine::template run<Source>({.b = panel + row * task.shape.row_bytes,
                                   .b_rows = std::min(step, all - row),
                                   .x = x + row * Source::kSteps * 4,
                                   .x_stride_bytes = task.x.stride_bytes,
                                   .rows = task.rows,
                                   .sums = tiles.sums,
-                                  .start = row == 0});
+                                  .start = row == 0,
+                                  .ahead_bytes = blocks > 1 ? step * task.shape.row_bytes : 0,
+                                  .ahead_row = task.rows / blocks});
   }
   write_panel(task, tiles.sums);
 }
