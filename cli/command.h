@@ -10,9 +10,9 @@ class App;
 
 namespace octavo::cli {
 
-// One command of the program. `add` gives its subcommand its options and returns what runs once they
-// are parsed; that returns the exit status (0, or 1 where the work itself has a verdict) and throws
-// Error for the rest.
+// One command of the program. `add` gives its subcommand its options and returns what runs once
+// they are parsed; that returns the exit status (0, or 1 where the work itself has a verdict) and
+// throws Error for the rest.
 struct Command {
   std::string_view name, summary;
   std::function<int()> (*add)(CLI::App& app);

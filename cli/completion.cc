@@ -33,10 +33,11 @@ void print_bash() {
     std::cout << "    " << command.name << ") words='" << names_of(*described(command))
               << " --config' ;;\n";
   }
-  std::cout << "  esac\n  [ \"$COMP_CWORD\" -eq 1 ] && words='" << all << " --help --version'\n"
-            << "  COMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n"
-               "  [[ $cur != -* && $COMP_CWORD -gt 1 ]] && COMPREPLY=($(compgen -f -- \"$cur\"))\n}\n"
-               "complete -o filenames -F _octavo octavo\n";
+  std::cout
+      << "  esac\n  [ \"$COMP_CWORD\" -eq 1 ] && words='" << all << " --help --version'\n"
+      << "  COMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n"
+         "  [[ $cur != -* && $COMP_CWORD -gt 1 ]] && COMPREPLY=($(compgen -f -- \"$cur\"))\n}\n"
+         "complete -o filenames -F _octavo octavo\n";
 }
 
 // Text as troff takes it: no escapes, no control line by accident.

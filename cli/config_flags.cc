@@ -57,8 +57,7 @@ std::vector<std::string> merge_config(std::vector<std::string> args, const CLI::
   const std::optional<std::string> file = take_config(args);
   if (!file) return args;
   const Json config = parse_json(read_file(*file, kMaxConfigBytes), *file);
-  if (!config.is_object())
-    throw Error("not a JSON object", *file, "give {\"flag\": value, ...}");
+  if (!config.is_object()) throw Error("not a JSON object", *file, "give {\"flag\": value, ...}");
   std::vector<std::string> flags;
   for (const auto& [key, value] : config.items()) {
     std::string name = "--" + key;
@@ -66,7 +65,7 @@ std::vector<std::string> merge_config(std::vector<std::string> args, const CLI::
     const CLI::Option* option = app.get_option_no_throw(name);
     if (option == nullptr) {
       throw Error("unknown option " + key, *file,
-                  "see `octavo " + app.get_name() + " --help` for the names");
+                  "see `" + app.get_name() + " --help` for the names");
     }
     if (!value.is_null() && !names(args, *option)) append_flag(flags, name, value);
   }

@@ -2,8 +2,8 @@
 
 namespace octavo::cli {
 
-// SIGINT ends the program with status 130 and SIGTERM with 143, without running anything more. Once,
-// at the start of main.
+// SIGINT ends the program with status 130 and SIGTERM with 143, without running anything more.
+// Once, at the start of main.
 void exit_on_signals();
 
 // While one lives, the first SIGINT or SIGTERM only sets requested(), so that work can stop between

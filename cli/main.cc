@@ -50,13 +50,13 @@ void flush_output() {
 }
 
 int run_command(const Command& command, std::vector<std::string> args) {
-  CLI::App app(std::string(command.summary), std::string(command.name));
-  app.usage("usage: octavo " + std::string(command.name) + " [options]");
+  CLI::App app(std::string(command.summary), "octavo " + std::string(command.name));
   app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   app.set_help_flag("-h,--help", "this text");
   const std::function<int()> work = command.add(app);
+  bool verbose = false;  // every command takes it, those with nothing to add as well
   if (app.get_option_no_throw("--verbose") == nullptr)
-    app.add_flag("--verbose", "more detail on stderr");
+    app.add_flag("--verbose", verbose, "more detail on stderr");
   std::string config;  // taken out of the arguments below; here for --help
   app.add_option("--config", config, "JSON file of flags; the command line wins");
   try {
@@ -80,15 +80,15 @@ void print_help() {
     name.resize(12, ' ');
     std::cout << "  " << name << command.summary << "\n";
   }
-  std::cout << "\n  octavo COMMAND --help   the options of one command\n"
-               "  octavo --version        the version\n\n"
-               "MODEL is a directory with config.json, *.safetensors and tokenizer files.\n"
-               "Exit status: 0 done, 1 the work failed, 2 the request was wrong, 130 interrupted.\n";
+  std::cout
+      << "\n  octavo COMMAND --help   the options of one command\n"
+         "  octavo --version        the version\n\n"
+         "MODEL is a directory with config.json, *.safetensors and tokenizer files.\n"
+         "Exit status: 0 done, 1 the work failed, 2 the request was wrong, 130 interrupted.\n";
 }
 
 int dispatch(const std::vector<std::string>& args) {
-  if (args.empty())
-    throw Error("no command given", "octavo", "choose one of " + known_commands());
+  if (args.empty()) throw Error("no command given", "octavo", "choose one of " + known_commands());
   if (args[0] == "--help" || args[0] == "-h" || args[0] == "help") {
     print_help();
     flush_output();

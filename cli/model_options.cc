@@ -34,8 +34,8 @@ void check_device(const ModelOptions& options) {
 
 }  // namespace
 
-void add_model(CLI::App& app, ModelOptions& options) {
-  app.add_option("MODEL", options.model, "directory with config.json and *.safetensors")
+CLI::Option* add_model(CLI::App& app, ModelOptions& options) {
+  return app.add_option("MODEL", options.model, "directory with config.json and *.safetensors")
       ->required();
 }
 
@@ -93,9 +93,9 @@ RunningModel load(const ModelOptions& options) {
   const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - begin;
   running.load_s = elapsed.count();
   if (options.verbose) {
-    log_line("loaded " + options.model + " in " + std::to_string(running.load_s) + " s: " +
-             std::to_string(running.model->weight_bytes()) + " bytes of weights, kernels " +
-             std::string(running.model->ops.name) + ", " +
+    log_line("loaded " + options.model + " in " + std::to_string(running.load_s) +
+             " s: " + std::to_string(running.model->weight_bytes()) +
+             " bytes of weights, kernels " + std::string(running.model->ops.name) + ", " +
              std::to_string(running.pool->threads()) + " threads");
   }
   return running;

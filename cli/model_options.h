@@ -12,7 +12,8 @@
 
 namespace CLI {
 class App;
-}
+class Option;
+}  // namespace CLI
 
 namespace octavo::cli {
 
@@ -28,7 +29,7 @@ struct ModelOptions {
 };
 
 // The positional MODEL.
-void add_model(CLI::App& app, ModelOptions& options);
+CLI::Option* add_model(CLI::App& app, ModelOptions& options);
 // MODEL and the flags above.
 void add_model_options(CLI::App& app, ModelOptions& options);
 

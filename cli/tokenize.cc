@@ -1,12 +1,14 @@
 #include "cli/tokenize.h"
 
-#include <istream>
+#include <CLI/CLI.hpp>
+#include <iostream>
 #include <limits>
-#include <ostream>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "base/json.h"
+#include "cli/command.h"
 #include "octavo/error.h"
 #include "octavo/tokenizer.h"
 
@@ -63,6 +65,16 @@ int tokenize_command(const TokenizeOptions& options, std::istream& in, std::ostr
   out.flush();
   if (!out) throw Error("cannot write", "standard output", "check the disk", Error::Kind::failure);
   return 0;
+}
+
+std::function<int()> add_tokenize(CLI::App& app) {
+  const auto options = std::make_shared<TokenizeOptions>();
+  app.add_option("MODEL", options->model, "directory with tokenizer files, or a tokenizer.json")
+      ->required();
+  app.add_flag("--special", options->special, "add what the tokenizer's post-processor adds");
+  app.add_flag("--decode", options->decode, "ids to text");
+  app.add_flag("--skip-special", options->skip_special, "with --decode: leave special tokens out");
+  return [options] { return tokenize_command(*options, std::cin, std::cout); };
 }
 
 }  // namespace octavo::cli

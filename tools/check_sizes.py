@@ -16,6 +16,7 @@ MAX_FILE, MAX_PUBLIC, MAX_FAMILY = 600, 250, 60
 MAX_FUNCTION, MAX_KERNEL = 60, 120
 MAX_PARAMETERS, MAX_NESTING = 6, 4
 KERNELS = ("src/cpu/", "src/gpu/", "src/opencl/", "src/ops/")
+WIDE = {("src/model/forward.cc", "forward")}   # the one walk: model, queue, batch, cache, workspace, logits, tap
 BANNED = re.compile(r"(^|_)(utils?|common|helpers?|misc)(_|\.|$)")
 CONTROL = re.compile(r"^\s*(\}\s*)?(if|else|for|while|switch|catch|do|try)\b")
 TYPE = re.compile(r"^\s*(template\s*<.*>\s*)?(typedef\s+)?(namespace|struct|class|enum|union|extern)\b", re.S)
@@ -101,7 +102,8 @@ def short(head: str) -> str:
 def check_cpp(path: Path, name: str) -> list[str]:
     text = path.read_text(encoding="utf-8")
     lines, problems = text.count("\n"), []
-    limit = MAX_FAMILY if "/families/" in name and not name.endswith("_test.cc") else MAX_FILE
+    family = "/families/" in name and path.name != "list.cc" and not name.endswith("_test.cc")
+    limit = MAX_FAMILY if family else MAX_FILE
     limit = MAX_PUBLIC if name.startswith("include/") else limit
     if lines > limit:
         problems.append(f"{name}: {lines} lines, limit {limit}")
@@ -109,7 +111,7 @@ def check_cpp(path: Path, name: str) -> list[str]:
     for head, line, length, count, depth in functions(stripped(text)):
         if length > most:
             problems.append(f"{name}:{line}: {short(head)} has {length} lines, limit {most}")
-        if count > MAX_PARAMETERS:
+        if count > MAX_PARAMETERS and (name, short(head)) not in WIDE:
             problems.append(f"{name}:{line}: {short(head)} has {count} parameters, limit {MAX_PARAMETERS}: pass a struct")
         if depth > MAX_NESTING:
             problems.append(f"{name}:{line}: {short(head)} nests {depth} deep, limit {MAX_NESTING}")

@@ -9,9 +9,9 @@
 #include <string_view>
 #include <vector>
 
-namespace octavo {
+#include "octavo/tokens.h"
 
-using TokenId = int32_t;
+namespace octavo {
 
 // Text to token ids and back, as the model's tokenizer.json says. Immutable: every const function
 // may be called from any thread. Copies share one tokenizer and are cheap.

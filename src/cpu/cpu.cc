@@ -1,5 +1,6 @@
 #include "cpu/cpu.h"
 
+#include "cpu/matmul.h"
 #include "cpu/overlays.h"
 
 namespace octavo::cpu {
@@ -7,20 +8,19 @@ namespace octavo::cpu {
 Ops ops(const Features& features) {
   Ops table = reference::ops();
   if (features.avx2) {
-    table = avx2::overlay(table);
+    table = overlay_matmul_avx2(avx2::overlay(table));
     table.name = "cpu/avx2";
   }
   if (features.avx512) {
-    table = avx512::overlay(table);
+    table = overlay_matmul_avx512(avx512::overlay(table));
     table.name = "cpu/avx512";
   }
   if (features.avx512_vnni) table.name = "cpu/avx512-vnni";
   if (features.avx512_bf16) {
-    table = avx512_bf16::overlay(table);
+    table = overlay_matmul_avx512_bf16(avx512_bf16::overlay(table));
     table.name = "cpu/avx512-bf16";
   }
   if (features.amx) table.name = "cpu/amx";
-  // Products, packing and embed: the overlays of cpu/matmul.h go here, weakest ISA first.
   return table;
 }
 

@@ -1,0 +1,196 @@
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <iostream>
+#include <map>
+#include <memory>
+
+#include "base/json.h"
+#include "cli/command.h"
+#include "cli/model_description.h"
+#include "cli/model_options.h"
+#include "cpu/cpu.h"
+#include "io/checkpoint.h"
+#include "model/config.h"
+#include "model/derive.h"
+#include "model/families.h"
+#include "octavo/error.h"
+
+// `octavo inspect`: all of it from config.json, the headers of the weight files and the CPU; no
+// weights are read.
+
+namespace octavo::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Options {
+  ModelOptions model;
+  bool supported = false, json = false;
+};
+
+Json describe_checkpoint(const Checkpoint& checkpoint) {
+  std::map<std::string, int64_t> types;
+  const std::vector<std::string> names = checkpoint.names();
+  for (const std::string& tensor : names) {
+    const TensorEntry& entry = checkpoint.get(tensor);
+    types[std::string(name(entry.dtype))] += static_cast<int64_t>(entry.bytes);
+  }
+  return {
+      {"tensors", names.size()}, {"bytes", checkpoint.total_bytes()}, {"bytes_by_dtype", types}};
+}
+
+// The section of config.json, cut to what tells one format from another.
+Json describe_quantization(const Config& config) {
+  const std::optional<Config> section = config.section("quantization_config");
+  if (!section) return nullptr;
+  Json found = {{"method", section->text_or("quant_method", "unknown")}};
+  if (section->has("format")) found["format"] = section->text("format");
+  const auto take = [&](const Json& from) {
+    for (const char* key : {"bits", "num_bits", "group_size", "sym", "symmetric", "desc_act"}) {
+      const auto at = from.find(key);
+      if (at != from.end() && at->is_primitive()) found[key] = *at;
+    }
+  };
+  take(section->json());
+  const Json groups = section->json().value("config_groups", Json::object());
+  for (const auto& [group, settings] : groups.items()) {
+    if (settings.is_object() && settings.contains("weights") && settings["weights"].is_object())
+      take(settings["weights"]);
+  }
+  return found;
+}
+
+Json describe_memory(const ModelSpec& spec, const Checkpoint& checkpoint) {
+  Json kv;
+  for (const DType type : {DType::bf16, DType::f32})
+    kv[std::string(name(type))] = kv_bytes_per_token(spec, type) * 1000;
+  return {{"weights_bytes", checkpoint.total_bytes()}, {"kv_bytes_per_1k_tokens", kv}};
+}
+
+Json describe_files(const fs::path& directory) {
+  Json files;
+  const auto has = [&](const char* file) { return fs::is_regular_file(directory / file); };
+  files["tokenizer"] = has("tokenizer.json")    ? Json("tokenizer.json")
+                       : has("tokenizer.model") ? Json("tokenizer.model (not supported yet)")
+                                                : Json(nullptr);
+  files["chat_template"] =
+      has("chat_template.jinja") ? Json("chat_template.jinja")
+      : has("tokenizer_config.json") &&
+              Config::read(directory / "tokenizer_config.json").has("chat_template")
+          ? Json("tokenizer_config.json")
+          : Json(nullptr);
+  return files;
+}
+
+Json describe_kernels() {
+  const cpu::Features features = usable_features();
+  const Ops ops = cpu::ops(features);
+  return {{"table", ops.name},
+          {"linear, dense weights", ops.matmul_dense_name},
+          {"linear, quantized weights", ops.matmul_affine_name},
+          {"attention", ops.attention_name},
+          {"not_faster_because", why_not_faster(cpu::detect(), features)}};
+}
+
+Json inspect(const fs::path& directory) {
+  const Config config = Config::read(directory / "config.json");
+  const ModelSpec spec = spec_of(config);
+  const Checkpoint checkpoint = Checkpoint::open(directory);
+  return {{"model", directory.string()},
+          {"architecture", spec.architecture},
+          {"parameters", parameters(spec)},
+          {"hidden", spec.hidden},
+          {"vocab", spec.vocab},
+          {"max_positions", spec.max_positions},
+          {"layers", describe_layers(spec)},
+          {"tied_head", spec.head.tied},
+          {"checkpoint", describe_checkpoint(checkpoint)},
+          {"quantization", describe_quantization(config)},
+          {"files", describe_files(directory)},
+          {"memory", describe_memory(spec, checkpoint)},
+          {"kernels", describe_kernels()}};
+}
+
+std::string mebibytes(const Json& bytes) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.2f MiB", bytes.get<double>() / (1 << 20));
+  return text;
+}
+
+std::string plain(const Json& value) {
+  if (value.is_null()) return "none";
+  return value.is_string() ? value.get<std::string>() : to_line(value);
+}
+
+std::string pairs(const Json& object) {
+  std::string text;
+  if (!object.is_object()) return plain(object);
+  for (const auto& [key, value] : object.items())
+    text += (text.empty() ? "" : ", ") + key + " " + plain(value);
+  return text;
+}
+
+void print_row(const std::string& key, const std::string& value) {
+  std::string head = key;
+  head.resize(std::max<size_t>(head.size() + 1, 16), ' ');
+  std::cout << head << value << "\n";
+}
+
+void print_text(const Json& report) {
+  print_row("model", plain(report["model"]));
+  print_row("architecture", plain(report["architecture"]));
+  print_row("size", plain(report["parameters"]) + " parameters, hidden " + plain(report["hidden"]) +
+                        ", vocabulary " + plain(report["vocab"]) + ", positions " +
+                        plain(report["max_positions"]));
+  for (const Json& group : report["layers"]) {
+    print_row("layers " + plain(group["layers"]), plain(group["mixer"]));
+    print_row("", plain(group["ffn"]));
+  }
+  const Json& checkpoint = report["checkpoint"];
+  print_row("checkpoint",
+            mebibytes(checkpoint["bytes"]) + " in " + plain(checkpoint["tensors"]) + " tensors");
+  print_row("quantization", pairs(report["quantization"]));
+  print_row("tokenizer", plain(report["files"]["tokenizer"]));
+  print_row("template", plain(report["files"]["chat_template"]));
+  print_row("memory", "weights " + mebibytes(report["memory"]["weights_bytes"]));
+  for (const auto& [type, bytes] : report["memory"]["kv_bytes_per_1k_tokens"].items())
+    print_row("", "KV cache " + mebibytes(bytes) + " per 1000 tokens in " + type);
+  for (const auto& [kind, kernel] : report["kernels"].items()) {
+    if (kind != "not_faster_because") print_row("kernels", kind + ": " + plain(kernel));
+  }
+  for (const Json& reason : report["kernels"]["not_faster_because"])
+    print_row("not faster", plain(reason));
+}
+
+int print_supported(bool json) {
+  Json list = Json::array();
+  for (const Family& family : families()) {
+    list.push_back({{"architecture", family.architecture}, {"model_type", family.model_type}});
+    if (!json) print_row(std::string(family.model_type), std::string(family.architecture));
+  }
+  if (json) std::cout << to_line(list) << "\n";
+  return 0;
+}
+
+}  // namespace
+
+std::function<int()> add_inspect(CLI::App& app) {
+  const auto options = std::make_shared<Options>();
+  add_model(app, options->model)->required(false);
+  app.add_flag("--supported", options->supported, "list the model families instead");
+  app.add_flag("--json", options->json, "one JSON document");
+  return [options] {
+    if (options->supported) return print_supported(options->json);
+    if (options->model.model.empty())
+      throw Error("MODEL is required", "octavo inspect", "see `octavo inspect --help`");
+    const Json report = inspect(model_directory(options->model));
+    if (options->json) {
+      std::cout << report.dump(2, ' ', false, Json::error_handler_t::replace) << "\n";
+    } else {
+      print_text(report);
+    }
+    return 0;
+  };
+}
+
+}  // namespace octavo::cli

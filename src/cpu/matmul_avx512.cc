@@ -1,0 +1,44 @@
+// GCC 12 takes the "undefined" vectors of its own header for uninitialized variables.
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#include <immintrin.h>
+#pragma GCC diagnostic pop
+
+#include <algorithm>
+
+#include "cpu/matmul.h"
+#include "cpu/matmul_phase.h"
+#include "cpu/target.h"
+
+OCTAVO_TARGET_BEGIN(OCTAVO_AVX512)
+namespace octavo::cpu::avx512 {
+namespace {
+
+#include "cpu/matmul_avx512.inl.h"
+#include "cpu/matmul_panel.inl.h"
+
+XForm form(const Format&, Compute compute) noexcept {
+  return compute == Compute::bf16 ? XForm::rounded_f32 : XForm::f32;
+}
+void panel(const PanelTask& task) noexcept { float_panel(task); }
+
+void matmul(Queue& queue, std::span<const Matmul> products) noexcept {
+  run_matmul(queue, products, {.form = form, .row = float_row, .panel = panel});
+}
+
+}  // namespace
+}  // namespace octavo::cpu::avx512
+OCTAVO_TARGET_END
+
+namespace octavo::cpu {
+
+Ops overlay_matmul_avx512(Ops table) {
+  table = overlay_panels(table);
+  table.matmul = avx512::matmul;
+  table.matmul_dense_name = "avx512 fma 6x64";
+  table.matmul_affine_name = "avx512 fma 6x64, codes to f32";
+  return table;
+}
+
+}  // namespace octavo::cpu

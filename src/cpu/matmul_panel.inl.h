@@ -1,0 +1,314 @@
+// No #pragma once: included in the target region and namespace of each ISA, after the vector
+// functions F, U, kLanes, load_f, ... of that ISA and
+//   constexpr int kTileRows;                  rows of x in the largest register tile
+//   constexpr int tile_vectors(int rows);     vectors of outputs in a tile of that many rows
+//
+// The inner loops of a product. A register tile is Rows x (Vectors · kLanes) sums that walk down
+// the B rows of a panel; each weight vector, handed out by a Source, meets one broadcast element of
+// every row of x. Every tile shape adds in the order of k, and sums that leave the registers do so
+// as floats, so neither blocking nor the number of rows changes a bit.
+
+// One range of K for `rows` x 64 sums.
+struct Segment {
+  const std::byte* b = nullptr;  // first B row
+  int64_t b_rows = 0;
+  const std::byte* x = nullptr;  // row 0, at the first input of the range
+  int64_t x_stride_bytes = 0;
+  int64_t rows = 0;
+  float* sums = nullptr;  // [rows][64]
+  bool start = true;      // sums begin at 0 instead of going on
+
+  // Codes, at the end of a group: totals += scale · (sums - offset · sum of x); else totals is
+  // null.
+  float* totals = nullptr;  // [rows][64]
+  bool first_group = true;
+  const float* scale = nullptr;   // [64]
+  const float* offset = nullptr;  // [64]: zero point + what a Source's weight exceeds its code by
+  const float* x_sums = nullptr;  // row 0; then every x_sums_stride
+  int64_t x_sums_stride = 0;
+};
+
+// ---- Sources: the weights of a B row as kSteps vectors per 16 or 8 outputs, each to be multiplied
+// with one element of x (4 bytes).
+
+struct FloatSource {
+  using X = F;
+  using Element = float;
+  static X x(const std::byte* p) { return broadcast(p); }
+  static F add(F sum, X x, F weight) { return fma(x, weight, sum); }
+};
+
+struct DenseF32 : FloatSource {
+  static constexpr int kSteps = 1, kWordBytes = 4;
+  using Word = F;
+  static Word word(const std::byte* p) { return load_f(p); }
+  static F weight(Word w, int) { return w; }
+};
+
+struct DenseF16 : FloatSource {
+  static constexpr int kSteps = 1, kWordBytes = 2;
+  using Word = F;
+  static Word word(const std::byte* p) { return load_f16(p); }
+  static F weight(Word w, int) { return w; }
+};
+
+struct DenseBf16 : FloatSource {
+  static constexpr int kSteps = 2, kWordBytes = 4;
+  using Word = U;
+  static Word word(const std::byte* p) { return load_u(p); }
+  static F weight(Word w, int step) { return as_f(step == 0 ? w << 16 : w & 0xFFFF0000u); }
+};
+
+template <int Bits>
+struct FloatCodes : FloatSource {
+  static constexpr int kSteps = 32 / Bits, kWordBytes = 4;
+  static constexpr float kBias = 0;
+  using Word = U;
+  using Strip = DenseF32;  // an unpacked B row is kSteps rows of this
+  static Word word(const std::byte* p) { return load_u(p); }
+  static F weight(Word w, int step) {
+    return to_f(w >> (step % 2 * 16 + step / 2 * Bits) & ((1u << Bits) - 1));
+  }
+  static void store(std::byte* p, F weight) { store_f(p, weight); }
+};
+
+// ---- Register tiles.
+
+template <int Rows, int Vectors>
+inline void finish_group(const Segment& s, int64_t row, int column, F (&sums)[Rows][Vectors]) {
+  for (int v = 0; v < Vectors; ++v) {
+    const F scale = load_f(s.scale + column + v * kLanes);
+    const F offset = load_f(s.offset + column + v * kLanes);
+    for (int r = 0; r < Rows; ++r) {
+      float* const total = s.totals + (row + r) * kPanel + column + v * kLanes;
+      const F x_sum = broadcast(s.x_sums + (row + r) * s.x_sums_stride);
+      const F before = s.first_group ? zero_f() : load_f(total);
+      store_f(total, fma(scale, fnma(offset, x_sum, sums[r][v]), before));
+    }
+  }
+}
+
+template <class Source, int Rows, int Vectors>
+inline void tile(const Segment& s, int64_t row, int column) {
+  F sums[Rows][Vectors];
+  float* const kept = s.sums + row * kPanel + column;
+  for (int r = 0; r < Rows; ++r) {
+    for (int v = 0; v < Vectors; ++v)
+      sums[r][v] = s.start ? zero_f() : load_f(kept + r * kPanel + v * kLanes);
+  }
+  const std::byte* x[Rows];
+  for (int r = 0; r < Rows; ++r) x[r] = s.x + (row + r) * s.x_stride_bytes;
+  constexpr int64_t kRowBytes = kPanel * Source::kWordBytes;
+  const std::byte* b = s.b + column * Source::kWordBytes;
+  for (int64_t i = 0; i < s.b_rows; ++i, b += kRowBytes) {
+    typename Source::Word words[Vectors];
+    for (int v = 0; v < Vectors; ++v) words[v] = Source::word(b + v * kLanes * Source::kWordBytes);
+#pragma GCC unroll 16
+    for (int step = 0; step < Source::kSteps; ++step) {
+      decltype(Source::weight(words[0], 0)) weights[Vectors];
+#pragma GCC unroll 8
+      for (int v = 0; v < Vectors; ++v) weights[v] = Source::weight(words[v], step);
+#pragma GCC unroll 8
+      for (int r = 0; r < Rows; ++r) {
+        const auto element = Source::x(x[r] + step * 4);
+#pragma GCC unroll 8
+        for (int v = 0; v < Vectors; ++v) sums[r][v] = Source::add(sums[r][v], element, weights[v]);
+      }
+    }
+    for (int r = 0; r < Rows; ++r) x[r] += Source::kSteps * 4;
+  }
+  if (s.totals != nullptr) return finish_group<Rows, Vectors>(s, row, column, sums);
+  for (int r = 0; r < Rows; ++r) {
+    for (int v = 0; v < Vectors; ++v) store_f(kept + r * kPanel + v * kLanes, sums[r][v]);
+  }
+}
+
+template <class Source, int Rows>
+void row_block(const Segment& s, int64_t row) {
+  constexpr int kVectors = tile_vectors(Rows);
+  for (int column = 0; column < kPanel; column += kVectors * kLanes)
+    tile<Source, Rows, kVectors>(s, row, column);
+}
+
+// All rows of a segment in blocks as equal as can be.
+template <class Source>
+void run_segment(const Segment& s) {
+  const int64_t blocks = (s.rows + kTileRows - 1) / kTileRows;
+  for (int64_t i = 0; i < blocks; ++i) {
+    const int64_t begin = s.rows * i / blocks, end = s.rows * (i + 1) / blocks;
+    switch (end - begin) {
+      case 1:
+        row_block<Source, 1>(s, begin);
+        break;
+      case 2:
+        row_block<Source, 2>(s, begin);
+        break;
+      case 3:
+        row_block<Source, 3>(s, begin);
+        break;
+      case 4:
+        row_block<Source, 4>(s, begin);
+        break;
+      case 5:
+        row_block<Source, 5>(s, begin);
+        break;
+      default:
+        row_block<Source, 6>(s, begin);
+    }
+  }
+}
+
+// ---- Panels.
+
+struct Tiles {
+  float *sums, *totals;  // [rows][64]
+  std::byte* strip;      // kStripInputs x 64 weights
+
+  explicit Tiles(std::byte* scratch)
+      : sums(reinterpret_cast<float*>(scratch)),
+        totals(reinterpret_cast<float*>(scratch + kTileBytes)),
+        strip(scratch + 2 * kTileBytes) {}
+};
+
+template <class Source>
+void dense_panel(const PanelTask& task) {
+  const Tiles tiles(task.scratch);
+  const std::byte* const panel = task.product->w->data.data() + task.panel * task.shape.bytes();
+  const std::byte* const x = task.x.data + task.row * task.x.stride_bytes;
+  const int64_t all = task.shape.rows();
+  // With more than one block of rows, a block of B that stays in the near caches.
+  const int64_t step = task.rows > kTileRows ? kDenseBlockInputs / task.shape.inputs_per_row : all;
+  for (int64_t row = 0; row < all; row += step) {
+    run_segment<Source>({.b = panel + row * task.shape.row_bytes,
+                         .b_rows = std::min(step, all - row),
+                         .x = x + row * Source::kSteps * 4,
+                         .x_stride_bytes = task.x.stride_bytes,
+                         .rows = task.rows,
+                         .sums = tiles.sums,
+                         .start = row == 0});
+  }
+  write_panel(task, tiles.sums);
+}
+
+// Scales of group `index` (counted over all panels) as floats, and zero points plus `bias`.
+void load_group(const Weight& w, int64_t index, float bias, float* scale, float* offset) {
+  const int64_t size = w.format.dtype == DType::f32 ? 4 : 2;
+  const std::byte* const scales = w.scales.data() + index * kPanel * size;
+  const std::byte* const zeros = w.zeros.data() + index * kPanel;
+  for (int i = 0; i < kPanel; i += kLanes) {
+    const std::byte* const p = scales + i * size;
+    const F value = w.format.dtype == DType::f32   ? load_f(p)
+                    : w.format.dtype == DType::f16 ? load_f16(p)
+                                                   : as_f(load_u16(p) << 16);
+    store_f(scale + i, value);
+    store_f(offset + i, to_f(load_u8(zeros + i)) + bias);
+  }
+}
+
+template <class Source>
+void unpack_strip(const std::byte* b, int64_t b_rows, std::byte* strip) {
+  for (int64_t row = 0; row < b_rows; ++row, b += kPanel * 4) {
+    for (int v = 0; v < kPanel / kLanes; ++v) {
+      const auto word = Source::word(b + v * kLanes * 4);
+#pragma GCC unroll 16
+      for (int step = 0; step < Source::kSteps; ++step) {
+        Source::store(strip + ((row * Source::kSteps + step) * kPanel + v * kLanes) * 4,
+                      Source::weight(word, step));
+      }
+    }
+  }
+}
+
+template <class Source>
+void codes_panel(const PanelTask& task) {
+  using Strip = typename Source::Strip;
+  const Tiles tiles(task.scratch);
+  const Weight& w = *task.product->w;
+  const std::byte* const panel = w.data.data() + task.panel * task.shape.bytes();
+  const int64_t groups = task.shape.groups, group_rows = task.shape.rows() / groups;
+  const int64_t step_rows = kStripInputs / task.shape.inputs_per_row;
+  alignas(64) float scale[kPanel], offset[kPanel];
+  for (int64_t g = 0; g < groups; ++g) {
+    load_group(w, task.panel * groups + g, Source::kBias, scale, offset);
+    for (int64_t done = 0; done < group_rows; done += step_rows) {
+      const int64_t row = g * group_rows + done;
+      Segment s{.b = panel + row * task.shape.row_bytes,
+                .b_rows = std::min(step_rows, group_rows - done),
+                .x = task.x.data + task.row * task.x.stride_bytes + row * Source::kSteps * 4,
+                .x_stride_bytes = task.x.stride_bytes,
+                .rows = task.rows,
+                .sums = tiles.sums,
+                .start = done == 0,
+                .totals = done + step_rows >= group_rows ? tiles.totals : nullptr,
+                .first_group = g == 0,
+                .scale = scale,
+                .offset = offset,
+                .x_sums = task.x.sums + task.row * groups + g,
+                .x_sums_stride = groups};
+      if (task.rows <= kTileRows) {
+        run_segment<Source>(s);
+        continue;
+      }
+      unpack_strip<Source>(s.b, s.b_rows, tiles.strip);
+      s.b = tiles.strip;
+      s.b_rows *= Source::kSteps / Strip::kSteps;
+      run_segment<Strip>(s);
+    }
+  }
+  write_panel(task, tiles.totals);
+}
+
+// The panel of any format under float products.
+void float_panel(const PanelTask& task) {
+  const Format& f = task.product->w->format;
+  if (f.scheme == Scheme::dense) {
+    if (f.dtype == DType::bf16) return dense_panel<DenseBf16>(task);
+    if (f.dtype == DType::f16) return dense_panel<DenseF16>(task);
+    return dense_panel<DenseF32>(task);
+  }
+  const int bits = stored_bits(f.bits);
+  if (bits == 2) return codes_panel<FloatCodes<2>>(task);
+  if (bits == 4) return codes_panel<FloatCodes<4>>(task);
+  return codes_panel<FloatCodes<8>>(task);
+}
+
+// ---- x.
+
+// Rounds to bf16 as base/half.h does; the result's low half is 0.
+inline U round_bf16(F v) {
+  const U bits = as_u(v);
+  const U rounded = bits + 0x7FFFu + (bits >> 16 & 1u);
+  const U nan = bits | 0x400000u;
+  return ((bits & 0x7FFFFFFFu) > 0x7F800000u ? nan : rounded) & 0xFFFF0000u;
+}
+
+void float_row(const XRowTask& t) noexcept {
+  const float* x = t.x;
+  if (t.order != nullptr || t.in < t.inputs) {
+    for (int64_t k = 0; k < t.in; ++k) t.gathered[k] = t.x[t.order != nullptr ? t.order[k] : k];
+    std::fill(t.gathered + t.in, t.gathered + t.inputs, 0.0f);
+    x = t.gathered;
+  }
+  F sum = zero_f();
+  for (int64_t k = 0, group_end = t.group_size, group = 0; k < t.inputs; k += kLanes) {
+    const int64_t left = t.inputs - k;
+    alignas(64) float tail[kLanes] = {};
+    if (left < kLanes) std::copy(x + k, x + t.inputs, tail);
+    F v = load_f(left < kLanes ? tail : x + k);
+    if (t.form != XForm::f32) v = as_f(round_bf16(v));
+    if (left < kLanes) {
+      store_f(tail, v);
+      std::copy(tail, tail + left, reinterpret_cast<float*>(t.out) + k);
+    } else if (t.form == XForm::bf16) {
+      store_bf16(t.out + k * 2, v);
+    } else {
+      store_f(t.out + k * 4, v);
+    }
+    if (t.group_size == 0) continue;
+    sum = sum + v;
+    if (k + kLanes < group_end) continue;
+    t.sums[group++] = add_lanes(sum);
+    sum = zero_f();
+    group_end += t.group_size;
+  }
+}

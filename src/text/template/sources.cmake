@@ -1,0 +1,33 @@
+set(TEMPLATE_SOURCES
+  template/access.cc
+  template/arguments.cc
+  template/characters.cc
+  template/chat_template.cc
+  template/evaluator.cc
+  template/expression_parser.cc
+  template/expressions.cc
+  template/format_spec.cc
+  template/functions.cc
+  template/json_writer.cc
+  template/lexer.cc
+  template/methods.cc
+  template/model_template.cc
+  template/object.cc
+  template/operators.cc
+  template/parser.cc
+  template/python_format.cc
+  template/python_repr.cc
+  template/runtime.cc
+  template/sequence_filters.cc
+  template/string_literal.cc
+  template/tests.cc
+  template/text_filters.cc
+  template/text_methods.cc
+  template/text_search.cc
+  template/unicode_data.cc
+  template/value.cc)
+set(TEMPLATE_TESTS
+  template/chat_template_test.cc
+  template/corpus_test.cc
+  template/limits_test.cc
+  template/model_template_test.cc)
