@@ -1,11 +1,13 @@
 #include "cli/render.h"
 
+#include <CLI/CLI.hpp>
 #include <ctime>
-#include <istream>
-#include <ostream>
+#include <iostream>
+#include <memory>
 
 #include "base/file.h"
 #include "base/json.h"
+#include "cli/command.h"
 #include "octavo/error.h"
 #include "text/template/model_template.h"
 
@@ -84,6 +86,14 @@ int render_command(const RenderCommand& options, std::istream& in, std::ostream&
     out << to_line(answer(source, std::move(context), rendering)) << "\n" << std::flush;
   }
   return 0;
+}
+
+std::function<int()> add_render(CLI::App& app) {
+  const auto options = std::make_shared<RenderCommand>();
+  app.add_option("MODEL", options->model, "directory whose chat template is used");
+  app.add_option("--template", options->template_file, "a Jinja file instead");
+  app.add_option("--now", options->now, "what strftime_now sees: 2025-01-31T12:34:56");
+  return [options] { return render_command(*options, std::cin, std::cout); };
 }
 
 }  // namespace octavo::cli

@@ -110,22 +110,26 @@ def main() -> None:
             recent.append(f"{{0x{start:x}, 0x{c - 1:x}}}")
             start = None
     assert unicodedata.unidata_version == "14.0.0", "run with Python 3.11"
-    kept = [f"0x{c:x}" for c in ALL if changed_by_unicode_14(c)]
+    inert = [f"0x{c:x}" for c in ALL if is_inert(c)]
     out = ['// Written by tools/unicode_table.py; do not edit.\n#include "text/tokenizer/unicode.h"\n\n'
            "namespace octavo::unicode {\n\n",
            array("uint16_t", "kBlockOfPage", index), "\n", array("uint16_t", "kBlocks", values), "\n",
            array("CharPair", "kLowercase", lower), f"const size_t kLowercaseCount = {len(lower)};\n\n",
            array("CharPair", "kRecent", recent), f"const size_t kRecentCount = {len(recent)};\n\n",
-           array("char32_t", "kUndecomposed", kept), f"const size_t kUndecomposedCount = {len(kept)};\n\n",
+           array("char32_t", "kInert", inert), f"const size_t kInertCount = {len(inert)};\n\n",
            "}  // namespace octavo::unicode\n"]
     target = Path(__file__).resolve().parent.parent / "src/text/tokenizer/unicode_data.cc"
     target.write_text("".join(out))
-    print(f"{target}: {len(blocks)} blocks, {len(lower)} lowercase, {len(recent)} recent, {len(kept)} kept", file=sys.stderr)
+    print(f"{target}: {len(blocks)} blocks, {len(lower)} lowercase, {len(recent)} recent, {len(inert)} inert", file=sys.stderr)
 
 
-def changed_by_unicode_14(c: int) -> bool:
-    """Characters that Unicode decomposes (canonically or compatibly) and the package leaves alone."""
-    return (unicodedata.normalize("NFKD", chr(c)) != chr(c)) and normalizers.NFKD().normalize_str(chr(c)) == chr(c)
+def is_inert(c: int) -> bool:
+    """Characters that Unicode 14 decomposes or reorders and the package, which follows Unicode 9, leaves alone."""
+    if unicodedata.combining(chr(c)):
+        nfc = normalizers.NFC().normalize_str
+        texts = ("a" + chr(c) + "\u0334", "a\u0345" + chr(c))
+        return any(nfc(text) != unicodedata.normalize("NFC", text) for text in texts)
+    return unicodedata.normalize("NFKD", chr(c)) != chr(c) and normalizers.NFKD().normalize_str(chr(c)) == chr(c)
 
 
 if __name__ == "__main__":

@@ -9,13 +9,17 @@
 namespace octavo {
 namespace {
 
-constexpr int64_t kMaxSeqs = 65536, kMaxBatchedTokens = 1 << 20, kMaxBlocks = 1 << 30;
+constexpr int64_t kMaxSeqs = 65536, kMaxBatchedTokens = 1 << 20;
+// Kernels count slots (tokens of the whole cache) in 32 bits.
+constexpr int64_t kMaxSlots = (int64_t{1} << 31) - 1;
 
 void require(bool holds, const char* option, int64_t value, const char* mend) {
   if (!holds) throw Error("bad value " + std::to_string(value), option, mend);
 }
 
-void check_ranges(const EngineOptions& options, const StepModel& model) {
+}  // namespace
+
+void check_ranges(const EngineOptions& options, int64_t max_positions) {
   require(options.max_num_seqs >= 1 && options.max_num_seqs <= kMaxSeqs, "max-num-seqs",
           options.max_num_seqs, "use a number from 1 to 65536");
   require(
@@ -25,21 +29,19 @@ void check_ranges(const EngineOptions& options, const StepModel& model) {
       options.block_tokens >= 16 && options.block_tokens % 16 == 0 && options.block_tokens <= 1024,
       "block-size", options.block_tokens, "use a multiple of 16 up to 1024");
   require(options.max_model_len >= 0 && options.max_model_len != 1 &&
-              options.max_model_len <= model.max_positions,
+              options.max_model_len <= max_positions,
           "max-model-len", options.max_model_len,
-          ("use 2 to " + std::to_string(model.max_positions) + ", the model's own length").c_str());
+          ("use 2 to " + std::to_string(max_positions) + ", the model's own length").c_str());
   require(options.kv_cache_bytes >= 0, "kv-cache-memory-bytes", options.kv_cache_bytes,
           "use a positive number, or 0 to choose by the free memory");
-  require(options.num_blocks >= 0 && options.num_blocks <= kMaxBlocks, "num-blocks",
-          options.num_blocks, "use a number from 1 to 2^30, or 0 to choose by memory");
+  require(options.num_blocks >= 0 && options.num_blocks <= kMaxSlots / options.block_tokens,
+          "num-blocks", options.num_blocks, "use at most 2^31 tokens, or 0 to choose by memory");
   require(options.max_queued_requests >= 0, "max-num-queued-reqs", options.max_queued_requests,
           "use a positive number, or 0 for no limit");
 }
 
-}  // namespace
-
 EngineOptions complete(EngineOptions options, const StepModel& model) {
-  check_ranges(options, model);
+  check_ranges(options, model.max_positions);
   if (options.max_model_len == 0) options.max_model_len = model.max_positions;
   // Every running sequence gets at least one row a step.
   options.max_num_seqs = std::min(options.max_num_seqs, options.max_num_batched_tokens);
@@ -53,7 +55,7 @@ EngineOptions complete(EngineOptions options, const StepModel& model) {
       bytes = std::max(free / 4, std::min(free / 2, per_request * per_block));
       bytes = std::min(bytes, options.max_num_seqs * per_request * per_block);
     }
-    options.num_blocks = std::min(bytes / per_block, kMaxBlocks);
+    options.num_blocks = std::min(bytes / per_block, kMaxSlots / options.block_tokens);
   }
   if (options.num_blocks < per_request) {
     const int64_t largest = options.num_blocks * options.block_tokens;

@@ -72,7 +72,7 @@ TEST(Philox, matches_the_published_vector_and_spreads_evenly) {
 TEST(Distribution, sums_weights_as_the_library_does) {
   std::mt19937 random(3);
   std::normal_distribution<float> normal(0, 4);
-  for (const int vocab : {1, 15, 16, 17, 1000, 32003}) {
+  for (const int vocab : {1, 15, 16, 17, 10003}) {
     std::vector<float> logits(vocab);
     for (float& logit : logits) logit = normal(random);
     const float peak = find_peak(logits).top.logit;
@@ -132,7 +132,7 @@ TEST(Sampler, keeps_the_top_k_and_renormalises) {
   EXPECT_EQ(shares.size(), 2u);
   EXPECT_NEAR(shares.at(1), 4.0 / 7, 0.017);
   row.params.top_k = 1;
-  EXPECT_EQ(row.shares(100).at(1), 1.0);
+  EXPECT_EQ(row.shares(100).size(), 1u);
 }
 
 TEST(Sampler, keeps_the_smallest_set_that_reaches_top_p) {
@@ -144,15 +144,15 @@ TEST(Sampler, keeps_the_smallest_set_that_reaches_top_p) {
   row.params.top_p = 0.8f;
   EXPECT_EQ(row.shares(5000).size(), 3u);
   row.params.top_p = 1e-6f;
-  EXPECT_EQ(row.shares(100).at(1), 1.0);
+  EXPECT_EQ(row.shares(100).size(), 1u);
 }
 
 TEST(Sampler, reaches_top_p_beyond_the_first_guess) {
-  Row row{.logits = std::vector<float>(2000, 0.5f)};
+  Row row{.logits = std::vector<float>(400, 0.5f)};
   row.params.top_p = 0.5f;
-  const auto shares = row.shares(20000);
-  EXPECT_LT(shares.rbegin()->first, 1002);  // of equals the lower ids stay
-  EXPECT_GT(shares.size(), 950u);
+  const auto shares = row.shares(2000);
+  EXPECT_LT(shares.rbegin()->first, 202);  // of equals the lower ids stay
+  EXPECT_GT(shares.size(), 190u);
 }
 
 TEST(Sampler, applies_top_p_to_what_top_k_left) {

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <deque>
+#include <stdexcept>
+#include <string>
 #include <vector>
 
 namespace octavo {
@@ -95,6 +97,11 @@ TEST(Scheduler, limits_the_rows_of_prompts_that_want_logprobs) {
   EXPECT_EQ(plan.admitted, (std::vector<Share>{{0, 2}, {1, 3}}));
 }
 
+// Cheaper than RC_ASSERT, which renders its operands even when they hold.
+void require(int line, bool holds) {
+  if (!holds) throw std::logic_error("broken promise at line " + std::to_string(line));
+}
+
 // Drives plans over a pool of numbered blocks without contents.
 class Simulation {
  public:
@@ -151,8 +158,8 @@ class Simulation {
   void apply() {
     const int64_t first = running_.empty() ? -1 : running_.front().number;
     const auto kept = static_cast<size_t>(plan_.keep);
-    RC_ASSERT(running_.empty() || kept >= 1u);
-    if (kept < running_.size()) RC_ASSERT(plan_.admitted.empty());
+    require(__LINE__, running_.empty() || kept >= 1u);
+    if (kept < running_.size()) require(__LINE__, plan_.admitted.empty());
     while (running_.size() > kept) {
       Job job = running_.back();
       running_.pop_back();
@@ -163,24 +170,24 @@ class Simulation {
     int64_t rows = 0, scored = 0;
     for (const Share& share : plan_.running)
       give(running_[share.index], share.tokens, rows, scored);
-    if (first >= 0) RC_ASSERT(plan_.running.at(0).tokens >= 1);
+    if (first >= 0) require(__LINE__, plan_.running.at(0).tokens >= 1);
     for (size_t i = 0; i < plan_.admitted.size(); ++i) {
-      RC_ASSERT(plan_.admitted[i].index == static_cast<int64_t>(i));
+      require(__LINE__, plan_.admitted[i].index == static_cast<int64_t>(i));
       running_.push_back(waiting_.front());
       waiting_.pop_front();
       give(running_.back(), plan_.admitted[i].tokens, rows, scored);
     }
-    RC_ASSERT(rows <= limits_.max_tokens);
-    RC_ASSERT(scored <= limits_.max_scored_rows);
-    RC_ASSERT(rows > 0);
-    RC_ASSERT(static_cast<int64_t>(running_.size()) <= limits_.max_seqs);
-    RC_ASSERT(free_ >= 0);
+    require(__LINE__, rows <= limits_.max_tokens);
+    require(__LINE__, scored <= limits_.max_scored_rows);
+    require(__LINE__, rows > 0);
+    require(__LINE__, static_cast<int64_t>(running_.size()) <= limits_.max_seqs);
+    require(__LINE__, free_ >= 0);
     finish();
     check();
   }
   void give(Job& job, int64_t rows, int64_t& sum, int64_t& scored) {
     const int64_t wanted = job.tokens - job.computed;
-    RC_ASSERT(rows >= 0 && rows <= wanted);
+    require(__LINE__, rows >= 0 && rows <= wanted);
     const int64_t blocks = (job.tokens + limits_.block_tokens - 1) / limits_.block_tokens;
     free_ -= std::max<int64_t>(0, blocks - job.blocks);
     job.blocks = std::max(job.blocks, blocks);
@@ -200,15 +207,15 @@ class Simulation {
     int64_t held = 0, last = -1;
     for (const Job& job : running_) {
       held += job.blocks;
-      RC_ASSERT(job.number > last);
+      require(__LINE__, job.number > last);
       last = job.number;
     }
     for (const Job& job : waiting_) {
-      RC_ASSERT(job.blocks == 0);
-      RC_ASSERT(job.number > last);
+      require(__LINE__, job.blocks == 0);
+      require(__LINE__, job.number > last);
       last = job.number;
     }
-    RC_ASSERT(held + free_ == blocks_);
+    require(__LINE__, held + free_ == blocks_);
   }
 
   StepLimits limits_;
@@ -235,7 +242,7 @@ TEST(Scheduler, keeps_its_promises_over_random_histories) {
     const auto below = [&random](uint64_t n) { return random.next() % n; };
     const uint64_t gap = 1 + below(12);
     for (int i = 0; i < 1000; ++i) {
-      if (below(gap) == 0 || simulation.empty()) {
+      if (simulation.size() < 40 && (below(gap) == 0 || simulation.empty())) {
         simulation.arrive(1 + below(60), 1 + below(40), below(8) == 0);
       }
       if (below(20) == 0) simulation.abort(below(simulation.size() + 1));
@@ -247,7 +254,7 @@ TEST(Scheduler, keeps_its_promises_over_random_histories) {
       simulation.step();
       // Alone, a request needs at most one step a token, and the first one always progresses; a
       // preempted one starts again at most once for each that stood before it.
-      RC_ASSERT(simulation.steps() - before <= (left + 1) * 220);
+      require(__LINE__, simulation.steps() - before <= (left + 1) * 220);
     }
     steps += simulation.steps();
   };

@@ -49,8 +49,7 @@ StepModel step_model(std::shared_ptr<const Model> model, ThreadPool& pool, int64
   result.max_positions = model->spec.max_positions;
   result.rope_trained_tokens = rope_limit(model->spec);
   for (size_t layer = 0; layer < model->spec.layers.size(); ++layer) {
-    result.kv.push_back(model->kv_shape(static_cast<int64_t>(layer)));
-    result.kv.back().block_tokens = block_tokens;
+    result.kv.push_back(model->kv_shape(static_cast<int64_t>(layer), block_tokens));
   }
   auto runner = std::make_shared<Runner>(std::move(model), pool, max_rows);
   result.step = [runner](const Batch& batch, KvLayers kv, Mat logits) {

@@ -115,7 +115,13 @@ std::string Decoder::apply(std::vector<std::string> tokens) const {
   return text;
 }
 
-std::string Decoder::bytes_of(std::string_view token) const {
+std::string Decoder::bytes_of(std::string_view token, Place place) const {
+  const size_t index = place == Place::first ? 0 : 1;
+  const auto at_place = [&](const auto& step, std::string text) {
+    Tokens tokens(index + 1);
+    tokens[index] = std::move(text);
+    return std::move(run(step, std::move(tokens))[index]);
+  };
   std::string text(token);
   for (const Step& step : steps_) {
     if (const auto* bytes = std::get_if<Bytes>(&step)) {
@@ -127,14 +133,38 @@ std::string Decoder::bytes_of(std::string_view token) const {
     } else if (const auto* replace = std::get_if<Replace>(&step)) {
       text = std::move(run(*replace, Tokens{text})[0]);
     } else if (const auto* space = std::get_if<Metaspace>(&step)) {
-      text = std::move(run(*space, Tokens{"", text})[1]);
+      text = at_place(*space, std::move(text));
     } else if (const auto* piece = std::get_if<WordPiece>(&step)) {
-      text = std::move(run(*piece, Tokens{"", text})[1]);
+      text = at_place(*piece, std::move(text));
     } else if (const auto* word = std::get_if<EndOfWord>(&step)) {
       text = replaced(text, word->suffix, " ");
     }
   }
   return text;
+}
+
+std::optional<Decoder::Stream> Decoder::stream() const {
+  Stream stream;
+  if (steps_.empty()) return std::nullopt;
+  bool fused = false;
+  for (const Step& step : steps_) {
+    if (const auto* strip = std::get_if<Strip>(&step); strip && fused && stream.count == 0) {
+      if (strip->stop > 0) return std::nullopt;
+      stream = {strip->content, strip->start};
+    } else if (std::holds_alternative<Fuse>(step) && !fused) {
+      fused = true;
+    } else if (fused || std::holds_alternative<Strip>(step) || std::holds_alternative<Ctc>(step) ||
+               std::holds_alternative<EndOfWord>(step) ||
+               (std::holds_alternative<Bytes>(step) && !is_bytes())) {
+      return std::nullopt;
+    }
+  }
+  return stream;
+}
+
+bool Decoder::is_fallback_byte(std::string_view token) const {
+  const auto falls_back = [](const Step& s) { return std::holds_alternative<ByteFallback>(s); };
+  return fallback_byte(token) && std::any_of(steps_.begin(), steps_.end(), falls_back);
 }
 
 Decoder::Tokens Decoder::run(const Bytes& step, Tokens tokens) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -18,11 +19,22 @@ class Decoder {
   static Decoder load(const Field& field);
 
   std::string apply(std::vector<std::string> tokens) const;
-  // The bytes that one token adds in the middle of a text.
-  std::string bytes_of(std::string_view token) const;
+  // The bytes that one token adds to a text, in its middle or as its first token.
+  enum class Place { first, later };
+  std::string bytes_of(std::string_view token, Place place) const;
   // Whether the text is nothing but the bytes of the tokens one after the other, invalid UTF-8
   // replaced. Then it can be decoded token by token.
   bool is_bytes() const { return steps_.size() == 1 && std::holds_alternative<Bytes>(steps_[0]); }
+
+  // How to decode token by token: join what bytes_of() gives and drop up to `count` characters
+  // `strip` from the front of it all. Empty where a token's text depends on what follows.
+  struct Stream {
+    char32_t strip = 0;
+    int64_t count = 0;
+  };
+  std::optional<Stream> stream() const;
+  // Whether this token is one byte of a character that has no token.
+  bool is_fallback_byte(std::string_view token) const;
 
  private:
   struct Bytes {

@@ -1,35 +1,98 @@
-#include <deque>
 #include <utility>
 
 #include "base/utf8.h"
 #include "octavo/tokenizer.h"
 #include "text/tokenizer/tokenizer_impl.h"
+#include "text/tokenizer/unicode.h"
 
 namespace octavo {
 
 namespace {
 
+using tokenizer::Decoder;
+
 // Tokens kept before the new ones, so that a decoder that looks at neighbours sees them.
 constexpr size_t kContext = 5;
-// A run of bytes that makes no character is given up after this many tokens.
+// So many more where the last tokens are bytes of a fallback, which are decoded as a run.
+constexpr size_t kMaxRun = 256;
+// New tokens that end in no whole character are given up after so many.
 constexpr size_t kMaxHeld = 16;
 constexpr std::string_view kReplacement = "\uFFFD";
+
+// Each byte that is not part of a character becomes one U+FFFD, as bytes of a fallback do.
+std::string replaced_bytes(std::string_view bytes) {
+  std::string out;
+  for (size_t at = 0; at < bytes.size();) {
+    const utf8::Decoded c = utf8::decode(bytes, at);
+    const auto count = static_cast<size_t>(c.bytes);
+    if (c.valid) out += bytes.substr(at, count);
+    for (size_t i = 0; !c.valid && i < count; ++i) out += kReplacement;
+    at += count;
+  }
+  return out;
+}
 
 }  // namespace
 
 struct Detokenizer::Impl {
   Impl(const Tokenizer& from, Tokenizer::InOutput output) : tokenizer(from), in_output(output) {}
 
-  // Text of the window, less that of its first `read` tokens.
+  // Decoders that join bytes: only an unfinished character is kept.
+  std::string push_bytes(std::string token) {
+    pending += token;
+    const size_t held = utf8::incomplete_tail(pending);
+    std::string text = pending.substr(0, pending.size() - held);
+    pending.erase(0, text.size());
+    return utf8::is_valid(text) ? text : utf8::sanitize(text);
+  }
+
+  // Decoders where a token is text or one byte of a fallback.
+  std::string push_stream(const std::string& token, const Decoder& decoder) {
+    const auto place = std::exchange(started, true) ? Decoder::Place::later : Decoder::Place::first;
+    const std::string text = decoder.bytes_of(token, place);
+    if (!decoder.is_fallback_byte(token)) return strip(flush_bytes() + text);
+    pending += text;
+    const size_t held = utf8::incomplete_tail(pending);
+    const std::string whole = pending.substr(0, pending.size() - held);
+    pending.erase(0, whole.size());
+    return strip(replaced_bytes(whole));
+  }
+
+  std::string flush_bytes() { return replaced_bytes(std::exchange(pending, {})); }
+
+  // Drops what the decoder strips from the front of the whole text.
+  std::string strip(std::string text) {
+    size_t at = 0;
+    while (stream.count > 0 && at < text.size()) {
+      const auto c = unicode::char_at(text, at);
+      if (c.code == stream.strip) at += c.bytes;
+      stream.count = c.code == stream.strip ? stream.count - 1 : 0;
+    }
+    return at == 0 ? text : text.substr(at);
+  }
+
+  // All others: the text of a window of tokens, less that of its first `read` tokens.
+  std::string push_window(TokenId id) {
+    window.push_back(id);
+    const bool patient = window.size() - read < kMaxHeld;
+    if (patient && fresh().ends_with(kReplacement)) return {};
+    return take_fresh();
+  }
+
   std::string fresh() const {
     const std::string before = tokenizer.decode(std::span(window).first(read), in_output);
     const std::string all = tokenizer.decode(window, in_output);
     return all.size() > before.size() ? all.substr(before.size()) : std::string();
   }
 
+  bool is_byte(TokenId id) const {
+    return tokenizer.impl_->decoder.is_fallback_byte(tokenizer.token(id));
+  }
+
   std::string take_fresh() {
     std::string text = fresh();
-    const size_t drop = window.size() > kContext ? window.size() - kContext : 0;
+    size_t drop = window.size() > kContext ? window.size() - kContext : 0;
+    while (drop > 0 && window.size() - drop < kMaxRun && is_byte(window[drop - 1])) --drop;
     window.erase(window.begin(), window.begin() + static_cast<std::ptrdiff_t>(drop));
     read = window.size();
     return text;
@@ -37,40 +100,37 @@ struct Detokenizer::Impl {
 
   Tokenizer tokenizer;
   Tokenizer::InOutput in_output;
-  std::string bytes;            // where tokens are bytes: those of an unfinished character
-  std::vector<TokenId> window;  // elsewhere: the last tokens, of which
+  std::optional<Decoder::Stream> streams;
+  Decoder::Stream stream;
+  bool started = false;
+  std::string pending;          // bytes of an unfinished character
+  std::vector<TokenId> window;  // the last tokens, of which
   size_t read = 0;              // so many are in the text already
 };
 
 Detokenizer::Detokenizer(const Tokenizer& tokenizer, Tokenizer::InOutput in_output)
-    : impl_(std::make_unique<Impl>(tokenizer, in_output)) {}
+    : impl_(std::make_unique<Impl>(tokenizer, in_output)) {
+  impl_->streams = tokenizer.impl_->decoder.stream();
+  impl_->stream = impl_->streams.value_or(Decoder::Stream{});
+}
 Detokenizer::~Detokenizer() = default;
 Detokenizer::Detokenizer(Detokenizer&&) noexcept = default;
 Detokenizer& Detokenizer::operator=(Detokenizer&&) noexcept = default;
 
 std::string Detokenizer::push(TokenId id) {
-  Impl& self = *impl_;
-  const Tokenizer::Impl& parts = *self.tokenizer.impl_;
-  if (!parts.shown(id, self.in_output)) return {};
-  if (parts.decoder.is_bytes()) {
-    self.bytes += parts.raw_bytes(id).value_or("");
-    const size_t held = utf8::incomplete_tail(self.bytes);
-    std::string rest = self.bytes.substr(self.bytes.size() - held);
-    self.bytes.resize(self.bytes.size() - held);
-    std::string text = std::exchange(self.bytes, std::move(rest));
-    return utf8::is_valid(text) ? text : utf8::sanitize(text);
-  }
-  self.window.push_back(id);
-  const bool patient = self.window.size() - self.read < kMaxHeld;
-  if (patient && self.fresh().ends_with(kReplacement)) return {};
-  return self.take_fresh();
+  const Tokenizer::Impl& parts = *impl_->tokenizer.impl_;
+  if (!parts.shown(id, impl_->in_output)) return {};
+  if (parts.decoder.is_bytes()) return impl_->push_bytes(parts.raw_bytes(id).value_or(""));
+  if (!impl_->streams) return impl_->push_window(id);
+  const auto token = parts.written(id);
+  return token ? impl_->push_stream(*token, parts.decoder) : std::string();
 }
 
 std::string Detokenizer::flush() {
-  Impl& self = *impl_;
-  if (!self.bytes.empty()) return utf8::sanitize(std::exchange(self.bytes, {}));
-  if (self.window.size() == self.read) return {};
-  return self.take_fresh();
+  const Tokenizer::Impl& parts = *impl_->tokenizer.impl_;
+  if (parts.decoder.is_bytes()) return utf8::sanitize(std::exchange(impl_->pending, {}));
+  if (impl_->streams) return impl_->strip(impl_->flush_bytes());
+  return impl_->window.size() > impl_->read ? impl_->take_fresh() : std::string();
 }
 
 }  // namespace octavo

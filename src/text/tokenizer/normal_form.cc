@@ -77,7 +77,7 @@ std::string normal_form(std::string_view text, NormalForm form) {
     while (end < text.size()) {
       const auto next = unicode::char_at(text, end);
       if (is_stable(next.code, form)) break;
-      if (unicode::is_undecomposed(next.code) || next.code == 0x11935) {
+      if (unicode::is_inert(next.code)) {
         append_form(out, text.substr(done, end - done), form);
         out.append(text.substr(end, next.bytes));
         done = end + next.bytes;

@@ -30,6 +30,9 @@ set(TOKENIZER_SOURCES
   tokenizer/vocabulary.cc
   tokenizer/word_piece.cc)
 
-set(TOKENIZER_TESTS)
+set(TOKENIZER_TESTS
+  tokenizer/hostile_file_test.cc
+  tokenizer/pattern_test.cc
+  tokenizer/tokenizer_test.cc)
 
 set(TOKENIZER_SYSTEM PkgConfig::simdjson PkgConfig::pcre2 PkgConfig::utf8proc)

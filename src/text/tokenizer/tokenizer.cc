@@ -92,7 +92,7 @@ std::optional<std::string> Tokenizer::Impl::raw_bytes(TokenId id) const {
   const bool direct = lexicon.alphabet() == Alphabet::bytes && lexicon.keys().has(id);
   if (direct && !added.find(id)) return std::string(lexicon.key(id));
   auto token = written(id);
-  if (token) token = decoder.bytes_of(*token);
+  if (token) token = decoder.bytes_of(*token, Decoder::Place::later);
   return token;
 }
 
@@ -204,7 +204,7 @@ bool Tokenizer::is_special(TokenId id) const {
 
 std::string Tokenizer::token_bytes(TokenId id) const {
   const auto token = impl_->written(id);
-  return token ? impl_->decoder.bytes_of(*token) : "";
+  return token ? impl_->decoder.bytes_of(*token, Decoder::Place::later) : "";
 }
 
 const std::optional<Tokenizer::Named>& Tokenizer::bos() const { return impl_->bos; }

@@ -12,9 +12,13 @@ char32_t lowercase(char32_t c) {
   return found != end && found->first == c ? found->second : c;
 }
 
-bool is_undecomposed(char32_t c) {
-  if (c >= 0x1E030 && c <= 0x1E06D) return true;  // Unicode 15
-  return std::binary_search(kUndecomposed, kUndecomposed + kUndecomposedCount, c);
+bool is_inert(char32_t c) {
+  if (c < 0x300) return false;
+  if (c == 0x11935 || (c >= 0x1E030 && c <= 0x1E06D)) return true;
+  for (size_t i = 0; i < kRecentCount && kRecent[i].first <= c; ++i) {
+    if (c <= kRecent[i].second) return true;
+  }
+  return std::binary_search(kInert, kInert + kInertCount, c);
 }
 
 }  // namespace octavo::unicode

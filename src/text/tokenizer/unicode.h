@@ -40,8 +40,8 @@ extern const CharPair kLowercase[];  // sorted by the first
 extern const size_t kLowercaseCount;
 extern const CharPair kRecent[];  // ranges assigned after Unicode 14
 extern const size_t kRecentCount;
-extern const char32_t kUndecomposed[];  // sorted
-extern const size_t kUndecomposedCount;
+extern const char32_t kInert[];  // sorted
+extern const size_t kInertCount;
 
 // REQUIRES: c <= 0x10FFFF.
 inline uint16_t classes(char32_t c) { return kBlocks[kBlockOfPage[c >> 8] * 256 + (c & 255)]; }
@@ -49,8 +49,9 @@ inline bool is(char32_t c, uint32_t mask) { return (classes(c) & mask) != 0; }
 
 // One to one; U+0130, which becomes two characters, is the caller's affair.
 char32_t lowercase(char32_t c);
-// Characters that normal forms leave alone here although newer versions of Unicode decompose them.
-bool is_undecomposed(char32_t c);
+// Characters that normal forms leave alone here although newer versions of Unicode decompose or
+// reorder them.
+bool is_inert(char32_t c);
 
 // Bytes of the character that starts with `lead`. REQUIRES: valid UTF-8.
 inline size_t char_bytes(char lead) {

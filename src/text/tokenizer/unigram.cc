@@ -1,6 +1,7 @@
 #include "text/tokenizer/unigram.h"
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <cstdio>
 #include <limits>
@@ -13,6 +14,34 @@ namespace {
 
 constexpr double kUnknownPenalty = 10.0;  // below the worst piece
 constexpr size_t kMaxNodes = size_t{1} << 25;
+
+// The reference reads a decimal as a whole number divided by a power of ten, which may miss the
+// nearest double by one bit, and such bits decide between ways of equal score. The digits are those
+// of the shortest decimal, which is what files are written with.
+double as_reference_reads(double score) {
+  char text[40];
+  const auto end =
+      std::to_chars(text, text + sizeof text, std::abs(score), std::chars_format::scientific).ptr;
+  uint64_t digits = 0;
+  int exponent = 0, decimals = 0;
+  bool behind_point = false;
+  for (const char* p = text; p < end; ++p) {
+    if (*p == 'e') {
+      const char* from = p[1] == '+' ? p + 2 : p + 1;
+      std::from_chars(from, end, exponent);
+      break;
+    }
+    if (*p == '.') {
+      behind_point = true;
+    } else {
+      digits = digits * 10 + static_cast<uint64_t>(*p - '0');
+      decimals += behind_point;
+    }
+  }
+  exponent -= decimals;
+  if (exponent >= 0 || exponent < -300) return score;
+  return std::copysign(static_cast<double>(digits) / std::pow(10.0, -exponent), score);
+}
 
 }  // namespace
 
@@ -27,9 +56,10 @@ Unigram Unigram::load(const Field& model) {
     double score = 0;
     if (entry.get(pair) != simdjson::SUCCESS || pair.size() != 2 ||
         pair.at(0).get(piece) != simdjson::SUCCESS || pair.at(1).get(score) != simdjson::SUCCESS ||
-        std::isnan(score)) {
+        !std::isfinite(score)) {
       vocab.element(entry, index).fail("not a piece with its score");
     }
+    score = as_reference_reads(score);
     unigram.lexicon_.add(piece, static_cast<TokenId>(index++));
     if (!piece.empty()) unigram.trie_.add(piece, static_cast<int32_t>(index - 1));
     unigram.scores_.push_back(score);

@@ -1,0 +1,54 @@
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "tables.h"
+
+namespace octavo::conformance {
+
+struct AttentionShape {
+  int64_t heads = 1, kv_heads = 1, head_dim = 64;
+  DType dtype = DType::bf16;
+  int64_t window = 0;
+  float softcap = 0;
+};
+
+struct Chunk {
+  int64_t sequence, queries, tokens;  // the last `queries` of the first `tokens` tokens
+};
+
+// Sequences in a paged cache with shuffled blocks. What was never written is NaN.
+class AttentionCase {
+ public:
+  AttentionCase(const AttentionShape& shape, std::vector<int64_t> sequence_tokens, uint32_t seed);
+
+  // The cache as `ops` writes it.
+  struct Cache {
+    std::vector<std::byte> k, v;
+    KvLayer layer;
+  };
+  std::unique_ptr<Cache> cache(const Ops& ops, Queue& queue) const;
+  // Outputs [Σ queries, heads · head_dim] of the chunks as one batch.
+  Padded run(const Ops& ops, Queue& queue, const Cache& cache,
+             const std::vector<Chunk>& chunks) const;
+  // Bound of |run - exact| for each output, `rounds` telling that queries and probabilities are
+  // rounded to bf16.
+  Padded bound(const std::vector<Chunk>& chunks, bool rounds) const;
+
+  const AttentionShape& shape() const { return shape_; }
+
+ private:
+  KvShape kv_shape() const;
+  int64_t row(int64_t sequence, int64_t token) const { return first_row_[sequence] + token; }
+  double row_bound(int64_t sequence, int64_t token, int64_t head, bool rounds) const;
+
+  AttentionShape shape_;
+  float scale_;
+  std::vector<int64_t> tokens_, first_row_;
+  int64_t most_blocks_ = 0, blocks_ = 0;
+  std::vector<int32_t> block_table_;  // [sequences, most_blocks]
+  std::vector<float> q_, k_, v_;      // [all tokens, heads or kv heads, head_dim]
+};
+
+}  // namespace octavo::conformance

@@ -1,0 +1,137 @@
+#include "weight_case.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <numeric>
+
+#include "base/half.h"
+
+namespace octavo::conformance {
+namespace {
+
+void append(std::vector<std::byte>& plane, DType type, float value) {
+  const auto put = [&plane](auto v) {
+    const size_t at = plane.size();
+    plane.resize(at + sizeof(v));
+    std::memcpy(plane.data() + at, &v, sizeof(v));
+  };
+  if (type == DType::f32) put(value);
+  if (type == DType::bf16) put(to_bfloat16(value));
+  if (type == DType::f16) put(to_float16(value));
+}
+
+}  // namespace
+
+Format dense(DType dtype) { return {.dtype = dtype}; }
+Format affine(int bits, int64_t group_size, bool ordered, DType scales) {
+  return {.scheme = Scheme::affine,
+          .dtype = scales,
+          .bits = bits,
+          .group_size = group_size,
+          .ordered = ordered};
+}
+
+WeightCase::WeightCase(const WeightShape& shape, uint32_t seed) {
+  Random random(seed);
+  Format format = shape.format;
+  const int64_t out = shape.out, in = shape.in;
+  if (format.scheme == Scheme::dense) {
+    for (int64_t i = 0; i < out * in; ++i) append(data_, format.dtype, random.normal() * 0.1f);
+  } else {
+    if (format.group_size == 0) format.group_size = in;
+    const PlaneBytes bytes = plane_bytes(format, out, in);
+    for (size_t i = 0; i < bytes.data; ++i) data_.push_back(std::byte(random.below(256)));
+    for (size_t i = 0; i < bytes.zeros; ++i) {
+      zeros_.push_back(std::byte(random.below(1 << format.bits)));
+      append(scales_, format.dtype, 0.01f * (1 + std::abs(random.normal())));
+    }
+  }
+  if (format.ordered) {
+    order_.resize(in);
+    std::iota(order_.begin(), order_.end(), 0);
+    for (int64_t i = in - 1; i > 0; --i) std::swap(order_[i], order_[random.below(i + 1)]);
+  }
+  rows_ = {.format = format,
+           .out = out,
+           .in = in,
+           .data = data_,
+           .scales = scales_,
+           .zeros = zeros_,
+           .order = order_};
+  values_.resize(out * in);
+  magnitudes_.resize(out * in);
+  for (int64_t o = 0; o < out; ++o) {
+    for (int64_t k = 0; k < in; ++k) {
+      const int64_t at = o * in + (format.ordered ? order_[k] : k);
+      values_[at] = element(rows_, o, k);
+      magnitudes_[at] = std::abs(values_[at]);
+      if (format.scheme == Scheme::dense) continue;
+      // |q| + zero = |q - zero| + 2 zero at most.
+      const int64_t group = o * rows_.groups() + k / format.group_size;
+      const float scale = element({.format = dense(format.dtype),
+                                   .out = 1,
+                                   .in = static_cast<int64_t>(zeros_.size()),
+                                   .data = scales_,
+                                   .scales = {},
+                                   .zeros = {},
+                                   .order = {}},
+                                  0, group);
+      magnitudes_[at] += 2 * scale * static_cast<float>(zeros_[group]);
+    }
+  }
+}
+
+double WeightCase::magnitude(std::span<const float> x, int64_t out) const {
+  double sum = 0;
+  for (size_t k = 0; k < x.size(); ++k)
+    sum += std::abs(double{x[k]}) * magnitudes_[out * rows_.in + static_cast<int64_t>(k)];
+  return sum;
+}
+
+double WeightCase::root_of_squares(std::span<const float> x, int64_t out) const {
+  double sum = 0;
+  for (size_t k = 0; k < x.size(); ++k) {
+    const double term = double{x[k]} * magnitudes_[out * rows_.in + static_cast<int64_t>(k)];
+    sum += term * term;
+  }
+  return std::sqrt(sum);
+}
+
+double WeightCase::exact(std::span<const float> x, int64_t out) const {
+  double sum = 0;
+  for (size_t k = 0; k < x.size(); ++k)
+    sum += double{x[k]} * values_[out * rows_.in + static_cast<int64_t>(k)];
+  return sum;
+}
+
+PackedWeight::PackedWeight(const Ops& ops, const Weight& rows, Compute compute) {
+  const Format format = ops.preferred(rows.format, rows.out, rows.in, compute);
+  const PlaneBytes bytes = ops.planes(format, rows.out, rows.in);
+  data_ = HugeBuffer(bytes.data);
+  weight_ = {.format = format,
+             .out = rows.out,
+             .in = rows.in,
+             .data = data_.span(),
+             .scales = {},
+             .zeros = {},
+             .order = rows.order};
+  if (bytes.scales > 0) weight_.scales = (scales_ = HugeBuffer(bytes.scales)).span();
+  if (bytes.zeros > 0) weight_.zeros = (zeros_ = HugeBuffer(bytes.zeros)).span();
+  // In pieces, as a loader does.
+  for (int64_t first = 0; first < rows.out; first += 64) {
+    const int64_t count = std::min<int64_t>(64, rows.out - first);
+    const PlaneBytes before = plane_bytes(rows.format, first, rows.in);
+    const PlaneBytes piece = plane_bytes(rows.format, count, rows.in);
+    Weight part = rows;
+    part.out = count;
+    part.data = rows.data.subspan(before.data, piece.data);
+    if (rows.format.scheme == Scheme::affine) {
+      part.scales = rows.scales.subspan(before.scales, piece.scales);
+      part.zeros = rows.zeros.subspan(before.zeros, piece.zeros);
+    }
+    ops.pack(part, first, weight_);
+  }
+}
+
+}  // namespace octavo::conformance
