@@ -68,7 +68,7 @@ TokenNames Generation::names() const {
 
 void Generation::start() {
   exchange_->on_gone([weak = weak_from_this()] {
-    if (const auto self = weak.lock()) self->cancel(Why::client_gone);
+    if (const auto self = weak.lock()) self->cancel();
   });
   for (const int64_t max_tokens : plan_.max_tokens) {
     seams_.metrics.accepted(plan_.sampling.n, max_tokens);
@@ -114,11 +114,10 @@ void Generation::arrived(size_t child, const Event& event) {
   seams_.workers.post([self = shared_from_this()] { self->work(); });
 }
 
-void Generation::cancel(Why why) {
+void Generation::cancel() {
   std::vector<RequestId> running;
   {
     const std::lock_guard lock(mutex_);
-    if (why == Why::client_gone) client_gone_ = true;
     if (std::exchange(cancelled_, true)) return;
     running = running_;
   }
@@ -317,7 +316,7 @@ void Generation::stream_part(Child& child, ChoicePart part, std::string& out) {
 // The engine did not take it. Before the first byte of an answer that is an error status.
 void Generation::refuse(const Event& event) {
   if (std::exchange(over_, true)) return;
-  cancel(Why::server_stops);
+  cancel();
   const ApiError error =
       event.overloaded
           ? overloaded(event.reason, seams_.metrics.retry_after_s(seams_.engine.stats()))

@@ -47,10 +47,9 @@ class Generation : public std::enable_shared_from_this<Generation> {
   ~Generation();
 
   void start();
-  // Takes the request out of the engine. Any thread. `Why::client_gone`: nothing more is written;
-  // `server_stops`: the client gets what there is, with finish reason "abort".
-  enum class Why { client_gone, server_stops };
-  void cancel(Why why);
+  // Takes the request out of the engine; what is there by then is the answer, with finish reason
+  // "abort". Any thread.
+  void cancel();
 
  private:
   using Clock = std::chrono::steady_clock;
@@ -87,7 +86,7 @@ class Generation : public std::enable_shared_from_this<Generation> {
   std::mutex mutex_;  // guards these
   std::vector<Arrived> inbox_;
   std::vector<RequestId> running_;  // of each child; 0: not submitted
-  bool working_ = false, cancelled_ = false, client_gone_ = false;
+  bool working_ = false, cancelled_ = false;
 
   // The worker's own; one worker at a time.
   std::vector<Child> children_;

@@ -169,6 +169,8 @@ void Connection::watch() {
 
 void Connection::watched(Code code, size_t bytes) {
   if (closed_) return;
+  const bool freed = code == asio::error::operation_aborted && !current_ && !lingering_;
+  if (freed && buffer_.size() > 0) return read_header();
   if (code) return close();
   buffer_.commit(bytes);
   if (lingering_) buffer_.consume(buffer_.size());
@@ -333,9 +335,10 @@ void Connection::finished() {
   shared_.idle.notify_all();
   if (!keep_alive) return linger();
   arm(read_timer_, shared_.options.idle_s, &Connection::close);
-  if (watching_) return;
-  if (buffer_.size() > 0) return read_header();
-  watch();
+  Code ignored;
+  if (!watching_) return buffer_.size() > 0 ? read_header() : watch();
+  // The next request has come already: the watching read must give the buffer back first.
+  if (buffer_.size() > 0) socket_.cancel(ignored);
 }
 
 // Closing at once, with input unread, could destroy the answer on its way: first the client's end

@@ -28,7 +28,7 @@ void Service::abort_all() {
       if (auto generation = weak.lock()) generations.push_back(std::move(generation));
     }
   }
-  for (const auto& generation : generations) generation->cancel(Generation::Why::server_stops);
+  for (const auto& generation : generations) generation->cancel();
 }
 
 void Service::stop() {
