@@ -1,5 +1,7 @@
 #include "model/derive.h"
 
+#include <algorithm>
+
 namespace octavo {
 namespace {
 
@@ -113,6 +115,18 @@ int64_t parameters(const ModelSpec& spec) {
     }
   }
   return total;
+}
+
+int64_t max_sequence_tokens(const ModelSpec& spec) {
+  int64_t tokens = spec.max_positions;
+  for (const LayerSpec& layer : spec.layers) {
+    const AttentionSpec& a = attention_of(layer);
+    const auto* dynamic = a.rope ? std::get_if<RopeSpec::Dynamic>(&a.rope->scaling) : nullptr;
+    if (dynamic == nullptr) continue;
+    const double stretched = dynamic->factor * static_cast<double>(dynamic->trained_tokens);
+    tokens = std::max(tokens, static_cast<int64_t>(std::min(stretched, 2147483647.0)));
+  }
+  return tokens;
 }
 
 int64_t kv_bytes_per_token(const ModelSpec& spec, DType dtype) {
