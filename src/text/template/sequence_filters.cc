@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <list>
 #include <optional>
 
 #include "text/template/access.h"
@@ -29,11 +30,12 @@ Items sort_keys(Runtime& runtime, const Items& items, const Value& attribute, bo
   return keys;
 }
 
-// A stable order of the indices of `keys`. `reverse` keeps the order of equal ones.
-std::vector<size_t> sorted_order(Runtime& runtime, const Items& keys, bool reverse) {
-  std::vector<size_t> order(keys.size());
-  for (size_t i = 0; i < order.size(); ++i) order[i] = i;
-  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) {
+// A stable order of the indices of `keys`. `reverse` keeps the order of equal ones. A list, as its
+// sort stays within bounds for keys without an order (NaN).
+std::list<size_t> sorted_order(Runtime& runtime, const Items& keys, bool reverse) {
+  std::list<size_t> order;
+  for (size_t i = 0; i < keys.size(); ++i) order.push_back(i);
+  order.sort([&](size_t a, size_t b) {
     return reverse ? less(runtime, keys[b], keys[a]) : less(runtime, keys[a], keys[b]);
   });
   return order;
@@ -269,7 +271,8 @@ Value groupby(Runtime& runtime, const Value& self, const Args& args) {
     shown.push_back(get_path(runtime, item, p[0], fallback));
     keys.push_back(p.flag(2) ? shown.back() : ignore_case(runtime, shown.back()));
   }
-  const std::vector<size_t> order = sorted_order(runtime, keys, false);
+  const auto sorted = sorted_order(runtime, keys, false);
+  const std::vector<size_t> order(sorted.begin(), sorted.end());
   Items groups;
   for (size_t i = 0; i < order.size();) {
     Items members;

@@ -257,7 +257,8 @@ Value justify(Runtime& runtime, const Value& self, const Args& args) {
 
 Value zfill(Runtime& runtime, const Value& self, const Args& args) {
   const Parameters p(args, "zfill", {"width"}, 1);
-  const int64_t pad = std::max<int64_t>(std::max<int64_t>(p.integer(0, 0), 0) - runtime.length(self), 0);
+  const int64_t pad =
+      std::max<int64_t>(std::max<int64_t>(p.integer(0, 0), 0) - runtime.length(self), 0);
   if (pad > runtime.budget.limits().max_output_bytes) {
     fail("the template made a text longer than the limit allows");
   }
