@@ -3,7 +3,6 @@
 // optionally followed by a zero byte and the variables as JSON.
 #include <cstddef>
 #include <cstdint>
-#include <ctime>
 #include <string>
 #include <string_view>
 
@@ -23,7 +22,8 @@ constexpr std::string_view kVariables =
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string_view input(reinterpret_cast<const char*>(data), size);
   const size_t zero = input.find('\0');
-  octavo::TemplateOptions options{.now = std::tm{.tm_mday = 1, .tm_year = 100}, .limits = {}};
+  octavo::TemplateOptions options;
+  options.now.emplace().tm_mday = 1;
   options.limits.max_steps = 20'000;
   options.limits.max_output_bytes = int64_t{1} << 20;
   options.limits.max_items = 20'000;

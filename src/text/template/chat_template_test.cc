@@ -25,14 +25,12 @@ Json variables() {
 
 std::string render(std::string_view source) {
   TemplateOptions options;
-  options.now = std::tm{.tm_sec = 5,
-                        .tm_min = 4,
-                        .tm_hour = 3,
-                        .tm_mday = 2,
-                        .tm_mon = 0,
-                        .tm_year = 125,
-                        .tm_wday = 4,
-                        .tm_yday = 1};
+  std::tm& now = options.now.emplace();
+  now.tm_sec = 5;
+  now.tm_min = 4;
+  now.tm_hour = 3;
+  now.tm_mday = 2;
+  now.tm_year = 125;
   return ChatTemplate::compile(source, "test").render(variables(), options);
 }
 
