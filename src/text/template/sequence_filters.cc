@@ -186,6 +186,7 @@ Value sum(Runtime& runtime, const Value& self, const Args& args) {
   Value total = p.given(1) ? p[1] : Value(int64_t{0});
   if (total.is_text()) fail("sum() can't sum strings");
   for (const SequenceRef all = runtime.iterate(self); const Value& item : all->items) {
+    runtime.budget.spend(Budget::kStep / 2);
     total = binary(runtime, BinaryOp::add, total, p.none(0) ? item : get_path(runtime, item, p[0]));
   }
   return total;

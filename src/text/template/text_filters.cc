@@ -10,6 +10,7 @@
 #include "text/template/filters.h"
 #include "text/template/json_writer.h"
 #include "text/template/methods.h"
+#include "text/template/object.h"
 #include "text/template/operators.h"
 #include "text/template/python_format.h"
 #include "text/template/runtime.h"
@@ -172,7 +173,9 @@ Value urlencode(Runtime& runtime, const Value& self, const Args&) {
     }
     return out;
   };
-  if (!self.sequence() && !self.dict()) return runtime.text(quote(runtime.str(self), true));
+  const bool pairs_given =
+      self.sequence() || self.dict() || (self.object() && self.object()->iterable());
+  if (!pairs_given) return runtime.text(quote(runtime.str(self), true));
   Args none;
   const Value pairs = self.dict() ? call_method(runtime, self, "items", none) : self;
   std::string out;
