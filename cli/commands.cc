@@ -7,6 +7,7 @@ constexpr Command kCommands[] = {
     {"inspect", "what a model is, what it needs and how it will run here", add_inspect},
     {"generate", "text from a prompt, or from many", add_generate},
     {"chat", "talk with a model in the terminal", add_chat},
+    {"serve", "the OpenAI-compatible server", add_serve},
     {"tokenize", "text to token ids, or back (JSONL)", add_tokenize},
     {"quantize", "make a model small", add_quantize},
     {"eval", "measure a model, alone or against a baseline", add_eval},

@@ -37,15 +37,26 @@ inline Active active_queries(const RowsTask<Kv>& task, int64_t tile_begin, int64
   return active;
 }
 
+// Keys and values of the blocks of one tile, for one kv head.
+struct TileBlocks {
+  int64_t begin, end;  // tokens of the tile, whole blocks
+  const float* keys[kTileTokens / kBlockTokens];
+  const float* values[kTileTokens / kBlockTokens];
+  const float* next_keys[kTileTokens / kBlockTokens];  // of the tile behind, as far as it is read
+};
+
 template <class Kv>
-inline void score_rows(const RowsTask<Kv>& task, const float* const* keys, int64_t begin,
-                       int64_t end, int64_t row_begin, int64_t row_end) {
+inline void score_rows(const RowsTask<Kv>& task, const TileBlocks& blocks, int64_t row_begin,
+                       int64_t row_end) {
   const int64_t steps = task.layout.head_dim / Kv::kPack;
-  for (int64_t t = begin; t < end; t += kBlockTokens) {
+  for (int64_t t = blocks.begin; t < blocks.end; t += kBlockTokens) {
+    const int64_t block = t / kBlockTokens;
     for (int64_t r = row_begin; r < row_end; r += kRowTile) {
       with_rows<kRowTile>(std::min<int64_t>(kRowTile, row_end - r), [&](auto rows) {
-        score_block<Kv, rows()>(keys[t / kBlockTokens], steps, task.query + r * task.query_stride,
-                                task.query_stride, task.scores + r * kTileTokens + t);
+        auto* score = score_block<Kv, rows(), false>;
+        if (r == row_begin) score = score_block<Kv, rows(), true>;
+        score(blocks.keys[block], steps, task.query + r * task.query_stride, task.query_stride,
+              task.scores + r * kTileTokens + t, blocks.values[block]);
       });
     }
   }
@@ -63,15 +74,42 @@ inline void weigh_rows(const RowsTask<Kv>& task, ValueColumns c, int64_t row_beg
       c.offset[v] = task.layout.value(0, column) / Kv::kPack;
       c.step[v] = task.layout.strip_width(column);
     }
+    c.ahead_lane = i * (kBlockTokens / Kv::kPack);
     const bool whole = c.lanes[1] == kLanes;
     for (int64_t r = row_begin; r < row_end; r += kRowTile) {
       with_rows<kRowTile>(std::min<int64_t>(kRowTile, row_end - r), [&](auto rows) {
-        const auto weigh =
-            whole ? weigh_columns<Kv, rows(), true> : weigh_columns<Kv, rows(), false>;
+        auto* weigh = weigh_columns<Kv, rows(), false, false>;
+        if (whole) weigh = weigh_columns<Kv, rows(), true, false>;
+        if (whole && r == row_begin) weigh = weigh_columns<Kv, rows(), true, true>;
         weigh(c, factors + r * kTileTokens, out + r * e + i, e);
       });
     }
   }
+}
+
+template <class Kv>
+inline TileBlocks tile_blocks(const RowsTask<Kv>& task, int64_t tile, int64_t begin, int64_t end) {
+  const Attention& a = task.a;
+  const KvShape& shape = a.kv.shape;
+  const int64_t head_bytes = shape.block_bytes() / shape.kv_heads, origin = tile * kTileTokens;
+  const auto offset = [&](int64_t token) {
+    const int64_t block = *a.block_table.at(task.rows.sequence, token / kBlockTokens);
+    return (block * shape.kv_heads + task.rows.kv_head) * head_bytes;
+  };
+  TileBlocks blocks{.begin = begin, .end = end, .keys = {}, .values = {}, .next_keys = {}};
+  for (int64_t t = begin; t < end; t += kBlockTokens) {
+    blocks.keys[t / kBlockTokens] = reinterpret_cast<const float*>(a.kv.k + offset(origin + t));
+    blocks.values[t / kBlockTokens] = reinterpret_cast<const float*>(a.kv.v + offset(origin + t));
+  }
+  const int64_t next = origin + kTileTokens;
+  const int64_t last = task.first_token() + task.rows.queries - 1;
+  for (int64_t t = begin; t < end; t += kBlockTokens) {
+    const bool read = tile + 1 < task.rows.tile_end && next + t <= last;
+    blocks.next_keys[t / kBlockTokens] =
+        read ? reinterpret_cast<const float*>(a.kv.k + offset(next + t))
+             : blocks.keys[t / kBlockTokens];
+  }
+  return blocks;
 }
 
 template <class Kv>
@@ -88,16 +126,8 @@ inline void compute_tile(const RowsTask<Kv>& task, int64_t tile, const Partial& 
   const int64_t begin = low / kBlockTokens * kBlockTokens;
   const int64_t end = (high + kBlockTokens - 1) / kBlockTokens * kBlockTokens;
 
-  const float* keys[kTileTokens / kBlockTokens];
-  const float* values[kTileTokens / kBlockTokens];
-  const int64_t head_bytes = a.kv.shape.block_bytes() / a.kv.shape.kv_heads;
-  for (int64_t t = begin; t < end; t += kBlockTokens) {
-    const int64_t block = *a.block_table.at(task.rows.sequence, (origin + t) / kBlockTokens);
-    const int64_t offset = (block * a.kv.shape.kv_heads + task.rows.kv_head) * head_bytes;
-    keys[t / kBlockTokens] = reinterpret_cast<const float*>(a.kv.k + offset);
-    values[t / kBlockTokens] = reinterpret_cast<const float*>(a.kv.v + offset);
-  }
-  score_rows(task, keys, begin, end, row_begin, row_end);
+  const TileBlocks blocks = tile_blocks(task, tile, begin, end);
+  score_rows(task, blocks, row_begin, row_end);
   for (int64_t r = row_begin; r < row_end; ++r) {
     const int64_t token = first + r / task.group;
     const Seen seen{.begin = begin,
@@ -108,7 +138,14 @@ inline void compute_tile(const RowsTask<Kv>& task, int64_t tile, const Partial& 
                     result.total[r]);
   }
   weigh_rows(task,
-             {.blocks = values, .begin = begin, .end = high, .offset = {}, .step = {}, .lanes = {}},
+             {.blocks = blocks.values,
+              .ahead = blocks.next_keys,
+              .ahead_lane = 0,
+              .begin = begin,
+              .end = high,
+              .offset = {},
+              .step = {},
+              .lanes = {}},
              row_begin, row_end, result.out);
 }
 

@@ -57,16 +57,28 @@ inline void with_rows(int64_t rows, Body body) {
   }
 }
 
-// scores[row][0..32) = query[row] · keys of a block. `keys` [head_dim / kPack][32] lanes.
-template <class Kv, int kRows>
+// Blocks are too short and too scattered for the hardware's own prefetching, and a worker that
+// first waits for memory and then computes gets neither's speed. So each product fetches what the
+// next one reads, into L2: scores the values of their tile, outputs the keys of the next tile.
+inline void fetch(const float* lanes) {
+  constexpr int64_t kLineLanes = 16;
+  OCTAVO_UNROLL
+  for (int64_t i = 0; i < 2 * kLanes; i += kLineLanes)
+    _mm_prefetch(reinterpret_cast<const char*>(lanes + i), _MM_HINT_T1);
+}
+
+// scores[row][0..32) = query[row] · keys of a block, both [head_dim / kPack][32] lanes as is the
+// block of `values` to fetch.
+template <class Kv, int kRows, bool kFetch>
 inline void score_block(const float* keys, int64_t steps, const Factor<Kv>* query,
-                        int64_t query_stride, float* scores) {
+                        int64_t query_stride, float* scores, const float* values) {
   for (int64_t half = 0; half < kBlockTokens; half += 2 * kLanes) {
     F sums[kRows][2];
     OCTAVO_UNROLL
     for (int r = 0; r < kRows; ++r) sums[r][0] = sums[r][1] = set(0);
     const float* at = keys + half;
     for (int64_t i = 0; i < steps; ++i, at += kBlockTokens) {
+      if constexpr (kFetch) fetch(values + i * kBlockTokens + half);
       Kv::accumulate(sums, load(at), load(at + kLanes), query + i * Kv::kFactors, query_stride);
     }
     OCTAVO_UNROLL
@@ -111,6 +123,8 @@ inline void softmax_row(float* scores, const Seen& seen, float softcap, float& b
 // Two vectors of elements of the values of the tile's blocks.
 struct ValueColumns {
   const float* const* blocks;  // of the tile; lanes of this kv head
+  const float* const* ahead;   // blocks to fetch meanwhile
+  int64_t ahead_lane;          // from here in each
   int64_t begin, end;          // tokens of the tile, begin at a block
   int64_t offset[2], step[2];  // lanes: of the first token in a block, and from token to token
   int64_t lanes[2];            // in use, of each vector
@@ -125,7 +139,7 @@ inline F load_column(const ValueColumns& c, const float* block, int64_t step, in
 
 // out[row][columns] = probabilities[row] · values, over the tile. The token behind an odd end is
 // another's: its half of the lane is cleared, since it may be anything, NaN included.
-template <class Kv, int kRows, bool kWhole>
+template <class Kv, int kRows, bool kWhole, bool kFetch>
 inline void weigh_columns(const ValueColumns& c, const Factor<Kv>* factors, float* out,
                           int64_t out_stride) {
   F sums[kRows][2];
@@ -135,7 +149,9 @@ inline void weigh_columns(const ValueColumns& c, const Factor<Kv>* factors, floa
     const float* block = c.blocks[t / kBlockTokens];
     const int64_t tokens = std::min(kBlockTokens, c.end - t), steps = tokens / Kv::kPack;
     const Factor<Kv>* at = factors + t / Kv::kPack * Kv::kFactors;
+    const float* ahead = c.ahead[t / kBlockTokens] + c.ahead_lane;
     for (int64_t i = 0; i < steps; ++i, at += Kv::kFactors) {
+      if constexpr (kFetch) fetch(ahead + i * 2 * kLanes);
       Kv::accumulate(sums, load_column<kWhole>(c, block, i, 0), load_column<kWhole>(c, block, i, 1),
                      at, kTileTokens);
     }

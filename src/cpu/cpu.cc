@@ -20,7 +20,10 @@ Ops ops(const Features& features) {
     table = overlay_matmul_avx512_bf16(avx512_bf16::overlay(table));
     table.name = "cpu/avx512-bf16";
   }
-  if (features.amx) table.name = "cpu/amx";
+  if (features.amx) {
+    table = overlay_matmul_amx(table);
+    table.name = "cpu/amx";
+  }
   return table;
 }
 

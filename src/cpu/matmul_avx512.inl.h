@@ -31,4 +31,5 @@ inline void store_bf16(void* p, F v) {
   _mm256_storeu_si256(static_cast<__m256i*>(p),
                       _mm512_cvtepi32_epi16(_mm512_srli_epi32((__m512i)v, 16)));
 }
-inline void prefetch(const void* p) { _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0); }
+// To L2.
+inline void prefetch(const void* p) { _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T1); }

@@ -17,6 +17,10 @@ struct Segment {
   int64_t rows = 0;
   float* sums = nullptr;  // [rows][64]
   bool start = true;      // sums begin at 0 instead of going on
+  // The block of rows at `ahead_row`, the second, finds B in the caches and fetches what lies
+  // `ahead_bytes` further in the panel, so that the first block of the next segment finds it too.
+  // 0: nothing.
+  int64_t ahead_bytes = 0, ahead_row = 0;
 
   // Codes, at the end of a group: totals += scale · (sums - offset · sum of x); else totals is
   // null.
@@ -74,16 +78,62 @@ struct FloatCodes : FloatSource {
 
 // ---- Register tiles.
 
+// Without the unroll pragmas GCC keeps the arrays of a tile in memory.
 template <int Rows, int Vectors>
 inline void finish_group(const Segment& s, int64_t row, int column, F (&sums)[Rows][Vectors]) {
+  // Read once: the stores below could change them for all that the compiler knows.
+  float* const totals = s.totals + row * kPanel + column;
+  const float* const x_sums = s.x_sums + row * s.x_sums_stride;
+  const int64_t stride = s.x_sums_stride;
+  const float *const scales = s.scale + column, *const offsets = s.offset + column;
+  const bool first = s.first_group;
+#pragma GCC unroll 8
   for (int v = 0; v < Vectors; ++v) {
-    const F scale = load_f(s.scale + column + v * kLanes);
-    const F offset = load_f(s.offset + column + v * kLanes);
+    const F scale = load_f(scales + v * kLanes), offset = load_f(offsets + v * kLanes);
+#pragma GCC unroll 8
     for (int r = 0; r < Rows; ++r) {
-      float* const total = s.totals + (row + r) * kPanel + column + v * kLanes;
-      const F x_sum = broadcast(s.x_sums + (row + r) * s.x_sums_stride);
-      const F before = s.first_group ? zero_f() : load_f(total);
-      store_f(total, fma(scale, fnma(offset, x_sum, sums[r][v]), before));
+      float* const total = totals + r * kPanel + v * kLanes;
+      const F result = fnma(offset, broadcast(x_sums + r * stride), sums[r][v]);
+      store_f(total, fma(scale, result, first ? zero_f() : load_f(total)));
+    }
+  }
+}
+
+template <int Rows, int Vectors>
+inline void load_sums(const float* kept, F (&sums)[Rows][Vectors]) {
+#pragma GCC unroll 8
+  for (int r = 0; r < Rows; ++r) {
+#pragma GCC unroll 8
+    for (int v = 0; v < Vectors; ++v)
+      sums[r][v] = kept == nullptr ? zero_f() : load_f(kept + r * kPanel + v * kLanes);
+  }
+}
+
+template <int Rows, int Vectors>
+inline void store_sums(const F (&sums)[Rows][Vectors], float* kept) {
+#pragma GCC unroll 8
+  for (int r = 0; r < Rows; ++r) {
+#pragma GCC unroll 8
+    for (int v = 0; v < Vectors; ++v) store_f(kept + r * kPanel + v * kLanes, sums[r][v]);
+  }
+}
+
+template <class Source, int Rows, int Vectors>
+inline void add_b_row(const std::byte* b, const std::byte* const (&x)[Rows], int64_t x_byte,
+                      F (&sums)[Rows][Vectors]) {
+  typename Source::Word words[Vectors];
+#pragma GCC unroll 8
+  for (int v = 0; v < Vectors; ++v) words[v] = Source::word(b + v * kLanes * Source::kWordBytes);
+#pragma GCC unroll 16
+  for (int step = 0; step < Source::kSteps; ++step) {
+    decltype(Source::weight(words[0], 0)) weights[Vectors];
+#pragma GCC unroll 8
+    for (int v = 0; v < Vectors; ++v) weights[v] = Source::weight(words[v], step);
+#pragma GCC unroll 8
+    for (int r = 0; r < Rows; ++r) {
+      const auto element = Source::x(x[r] + x_byte + step * 4);
+#pragma GCC unroll 8
+      for (int v = 0; v < Vectors; ++v) sums[r][v] = Source::add(sums[r][v], element, weights[v]);
     }
   }
 }
@@ -92,34 +142,25 @@ template <class Source, int Rows, int Vectors>
 inline void tile(const Segment& s, int64_t row, int column) {
   F sums[Rows][Vectors];
   float* const kept = s.sums + row * kPanel + column;
-  for (int r = 0; r < Rows; ++r) {
-    for (int v = 0; v < Vectors; ++v)
-      sums[r][v] = s.start ? zero_f() : load_f(kept + r * kPanel + v * kLanes);
-  }
+  load_sums(s.start ? nullptr : kept, sums);
   const std::byte* x[Rows];
+#pragma GCC unroll 8
   for (int r = 0; r < Rows; ++r) x[r] = s.x + (row + r) * s.x_stride_bytes;
   constexpr int64_t kRowBytes = kPanel * Source::kWordBytes;
   const std::byte* b = s.b + column * Source::kWordBytes;
+  const int64_t ahead = Rows > 2 && row == s.ahead_row ? s.ahead_bytes : 0;
   for (int64_t i = 0; i < s.b_rows; ++i, b += kRowBytes) {
-    typename Source::Word words[Vectors];
-    for (int v = 0; v < Vectors; ++v) words[v] = Source::word(b + v * kLanes * Source::kWordBytes);
-#pragma GCC unroll 16
-    for (int step = 0; step < Source::kSteps; ++step) {
-      decltype(Source::weight(words[0], 0)) weights[Vectors];
+    if (ahead != 0) {
 #pragma GCC unroll 8
-      for (int v = 0; v < Vectors; ++v) weights[v] = Source::weight(words[v], step);
-#pragma GCC unroll 8
-      for (int r = 0; r < Rows; ++r) {
-        const auto element = Source::x(x[r] + step * 4);
-#pragma GCC unroll 8
-        for (int v = 0; v < Vectors; ++v) sums[r][v] = Source::add(sums[r][v], element, weights[v]);
-      }
+      for (int line = 0; line < Vectors * kLanes * Source::kWordBytes; line += 64)
+        prefetch(b + ahead + line);
     }
-    for (int r = 0; r < Rows; ++r) x[r] += Source::kSteps * 4;
+    add_b_row<Source>(b, x, i * Source::kSteps * 4, sums);
   }
-  if (s.totals != nullptr) return finish_group<Rows, Vectors>(s, row, column, sums);
-  for (int r = 0; r < Rows; ++r) {
-    for (int v = 0; v < Vectors; ++v) store_f(kept + r * kPanel + v * kLanes, sums[r][v]);
+  if (s.totals != nullptr) {
+    finish_group(s, row, column, sums);
+  } else {
+    store_sums(sums, kept);
   }
 }
 
@@ -158,6 +199,16 @@ void run_segment(const Segment& s) {
   }
 }
 
+// What carries out segments; AMX has another one.
+struct RegisterTiles {
+  static constexpr int64_t kRows = kTileRows;  // of the largest block
+  static constexpr bool kReadsCodes = true;    // else codes are always unpacked first
+  template <class Source>
+  static void run(const Segment& s) {
+    run_segment<Source>(s);
+  }
+};
+
 // ---- Panels.
 
 struct Tiles {
@@ -170,22 +221,26 @@ struct Tiles {
         strip(scratch + 2 * kTileBytes) {}
 };
 
-template <class Source>
+template <class Source, class Engine = RegisterTiles>
 void dense_panel(const PanelTask& task) {
   const Tiles tiles(task.scratch);
   const std::byte* const panel = task.product->w->data.data() + task.panel * task.shape.bytes();
   const std::byte* const x = task.x.data + task.row * task.x.stride_bytes;
   const int64_t all = task.shape.rows();
   // With more than one block of rows, a block of B that stays in the near caches.
-  const int64_t step = task.rows > kTileRows ? kDenseBlockInputs / task.shape.inputs_per_row : all;
+  const int64_t step =
+      task.rows > Engine::kRows ? kDenseBlockInputs / task.shape.inputs_per_row : all;
   for (int64_t row = 0; row < all; row += step) {
-    run_segment<Source>({.b = panel + row * task.shape.row_bytes,
-                         .b_rows = std::min(step, all - row),
-                         .x = x + row * Source::kSteps * 4,
-                         .x_stride_bytes = task.x.stride_bytes,
-                         .rows = task.rows,
-                         .sums = tiles.sums,
-                         .start = row == 0});
+    const int64_t blocks = (task.rows + Engine::kRows - 1) / Engine::kRows;
+    Engine::template run<Source>({.b = panel + row * task.shape.row_bytes,
+                                  .b_rows = std::min(step, all - row),
+                                  .x = x + row * Source::kSteps * 4,
+                                  .x_stride_bytes = task.x.stride_bytes,
+                                  .rows = task.rows,
+                                  .sums = tiles.sums,
+                                  .start = row == 0,
+                                  .ahead_bytes = blocks > 1 ? step * task.shape.row_bytes : 0,
+                                  .ahead_row = task.rows / blocks});
   }
   write_panel(task, tiles.sums);
 }
@@ -219,7 +274,7 @@ void unpack_strip(const std::byte* b, int64_t b_rows, std::byte* strip) {
   }
 }
 
-template <class Source>
+template <class Source, class Engine = RegisterTiles>
 void codes_panel(const PanelTask& task) {
   using Strip = typename Source::Strip;
   const Tiles tiles(task.scratch);
@@ -245,14 +300,16 @@ void codes_panel(const PanelTask& task) {
                 .offset = offset,
                 .x_sums = task.x.sums + task.row * groups + g,
                 .x_sums_stride = groups};
-      if (task.rows <= kTileRows) {
-        run_segment<Source>(s);
-        continue;
+      if constexpr (Engine::kReadsCodes) {
+        if (task.rows <= Engine::kRows) {
+          Engine::template run<Source>(s);
+          continue;
+        }
       }
       unpack_strip<Source>(s.b, s.b_rows, tiles.strip);
       s.b = tiles.strip;
       s.b_rows *= Source::kSteps / Strip::kSteps;
-      run_segment<Strip>(s);
+      Engine::template run<Strip>(s);
     }
   }
   write_panel(task, tiles.totals);

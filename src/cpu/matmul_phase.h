@@ -55,7 +55,6 @@ inline constexpr int64_t kMaxRows = 480;      // of a task: its sums stay in L2
 inline constexpr int64_t kStripInputs = 512;  // of a panel of codes, unpacked at once
 inline constexpr int64_t kDenseBlockInputs =
     512;  // inputs of a B block that several blocks of rows share
-inline constexpr int64_t kPrefetchBytes = 1024;  // ahead in a panel, when memory is the limit
 inline constexpr int64_t kTileBytes = (kMaxRows + 16) * kPanel * 4;
 inline constexpr int64_t kPanelScratchBytes = kStripInputs * kPanel * 4 + 2 * kTileBytes + 1024;
 

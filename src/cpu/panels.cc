@@ -239,10 +239,12 @@ bool fits_panels(const Format& f, int64_t in) {
 PanelShape panel_shape(const Format& f, int64_t in) {
   const int64_t padded = (in + 31) / 32 * 32;
   if (f.scheme == Scheme::affine) {
-    return {.inputs = f.group_size == in ? padded : in,
+    // A last group that is cut short by `in` is padded: its missing inputs are zeros of x.
+    const int64_t groups = (in + f.group_size - 1) / f.group_size;
+    return {.inputs = f.group_size == in ? padded : groups * f.group_size,
             .inputs_per_row = 32 / stored_bits(f.bits),
             .row_bytes = kPanel * 4,
-            .groups = in / f.group_size};
+            .groups = groups};
   }
   if (f.dtype == DType::bf16)
     return {.inputs = padded, .inputs_per_row = 2, .row_bytes = kPanel * 4};

@@ -28,8 +28,8 @@ inline void for_pieces(Queue& queue, int64_t rows, int64_t cols, Task task) {
   queue.pool().split(rows * pieces, 1, [&](int64_t begin, int64_t end, int) { run(begin, end); });
 }
 
-// Terms of sums. Not lambdas: GCC compiles the function pointer that a lambda without captures turns
-// into for the baseline.
+// Terms of sums. Not lambdas: GCC compiles the function pointer that a lambda without captures
+// turns into for the baseline.
 struct Identity {
   F operator()(F v, F sum, int64_t) const { return add(v, sum); }
 };

@@ -1,19 +1,28 @@
 #include "octavo/engine.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "engine/loop.h"
+#include "engine/memory_plan.h"
 #include "engine/step_model.h"
 #include "model/model.h"
 
 namespace octavo {
 
+namespace {
+
+// The workspace is reserved by these options, so they are checked first.
+StepModel checked_step_model(std::shared_ptr<const Model> model, ThreadPool& pool,
+                             const EngineOptions& options) {
+  check_ranges(options, model->spec.max_positions);
+  return step_model(std::move(model), pool, options.block_tokens, options.max_num_batched_tokens);
+}
+
+}  // namespace
+
 struct Engine::State {
   State(std::shared_ptr<const Model> m, ThreadPool& pool, const EngineOptions& options)
-      : model(std::move(m)),
-        loop(step_model(model, pool, options.block_tokens, options.max_num_batched_tokens), pool,
-             options) {}
+      : model(std::move(m)), loop(checked_step_model(model, pool, options), pool, options) {}
 
   std::shared_ptr<const Model> model;
   EngineLoop loop;

@@ -83,6 +83,7 @@ bool EngineLoop::turn() noexcept {
     worked |= stepper_.step();
   } catch (...) {
     stepper_.end_all({Finish::error, {}, "the engine ran out of memory"});
+    worked = true;
   }
   count_ended();
   return worked;
@@ -101,7 +102,7 @@ bool EngineLoop::read_mail() {
     }
   }
   for (std::unique_ptr<Sequence>& sequence : reading_.arrivals) {
-    stepper_.accept(std::move(sequence));
+    if (sequence) stepper_.accept(std::move(sequence));  // null: a turn that failed took it
   }
   for (const RequestId id : reading_.aborts) stepper_.abort(id);
   if (reading_.abort_all) stepper_.end_all({Finish::abort});

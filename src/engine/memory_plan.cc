@@ -17,7 +17,9 @@ void require(bool holds, const char* option, int64_t value, const char* mend) {
   if (!holds) throw Error("bad value " + std::to_string(value), option, mend);
 }
 
-void check_ranges(const EngineOptions& options, const StepModel& model) {
+}  // namespace
+
+void check_ranges(const EngineOptions& options, int64_t max_positions) {
   require(options.max_num_seqs >= 1 && options.max_num_seqs <= kMaxSeqs, "max-num-seqs",
           options.max_num_seqs, "use a number from 1 to 65536");
   require(
@@ -27,9 +29,9 @@ void check_ranges(const EngineOptions& options, const StepModel& model) {
       options.block_tokens >= 16 && options.block_tokens % 16 == 0 && options.block_tokens <= 1024,
       "block-size", options.block_tokens, "use a multiple of 16 up to 1024");
   require(options.max_model_len >= 0 && options.max_model_len != 1 &&
-              options.max_model_len <= model.max_positions,
+              options.max_model_len <= max_positions,
           "max-model-len", options.max_model_len,
-          ("use 2 to " + std::to_string(model.max_positions) + ", the model's own length").c_str());
+          ("use 2 to " + std::to_string(max_positions) + ", the model's own length").c_str());
   require(options.kv_cache_bytes >= 0, "kv-cache-memory-bytes", options.kv_cache_bytes,
           "use a positive number, or 0 to choose by the free memory");
   require(options.num_blocks >= 0 && options.num_blocks <= kMaxSlots / options.block_tokens,
@@ -38,10 +40,8 @@ void check_ranges(const EngineOptions& options, const StepModel& model) {
           "use a positive number, or 0 for no limit");
 }
 
-}  // namespace
-
 EngineOptions complete(EngineOptions options, const StepModel& model) {
-  check_ranges(options, model);
+  check_ranges(options, model.max_positions);
   if (options.max_model_len == 0) options.max_model_len = model.max_positions;
   // Every running sequence gets at least one row a step.
   options.max_num_seqs = std::min(options.max_num_seqs, options.max_num_batched_tokens);

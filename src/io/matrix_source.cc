@@ -47,12 +47,7 @@ MatrixSource MatrixSource::open(const Checkpoint& checkpoint,
     return source;
   }
   const int64_t group = quantization->group_size > 0 ? quantization->group_size : shape.in;
-  if (shape.in % group != 0) {
-    throw Error(
-        "group size " + std::to_string(group) + " does not divide " + std::to_string(shape.in),
-        checkpoint.where(packed->name), "correct group_size in config.json");
-  }
-  const int64_t bits = quantization->bits, groups = shape.in / group;
+  const int64_t bits = quantization->bits, groups = (shape.in + group - 1) / group;
   source.shape_.transposed = false;
   source.data_ = packed;
   expect(checkpoint, *packed, {shape.out, (shape.in * bits + 31) / 32}, {DType::i32});
@@ -128,7 +123,7 @@ void MatrixSource::read_transposed(int64_t begin, int64_t end, std::byte* data) 
 // Zeros are packed along the outputs: word w of group g holds outputs of one little-endian bit
 // string a group.
 void MatrixSource::unpack_zeros(int64_t begin, int64_t end, std::byte* zeros) const {
-  const int64_t groups = shape_.in / format_.group_size, bits = format_.bits;
+  const int64_t groups = groups_of(format_, shape_.in), bits = format_.bits;
   const auto raw = checkpoint_->read_all(*zeros_);
   const auto word = [&](int64_t w, int64_t g) {
     uint32_t value = 0;

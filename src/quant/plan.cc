@@ -8,14 +8,6 @@
 namespace octavo::quant {
 namespace {
 
-std::string usable_sizes(int64_t in) {
-  std::string sizes;
-  for (int64_t size : {16, 32, 64, 128, 256}) {
-    if (in % size == 0) sizes += (sizes.empty() ? "" : ", ") + std::to_string(size);
-  }
-  return sizes.empty() ? "0 (one group a row)" : sizes;
-}
-
 std::string prefix_in_use(const ModelSpec& spec, const Checkpoint& checkpoint) {
   return checkpoint.find(spec.names.root + spec.names.embedding + ".weight") != nullptr
              ? spec.names.root
@@ -46,12 +38,8 @@ void check(const Recipe& recipe) {
 Step quantized(const TensorEntry& entry, const std::string& matrix, const MatrixShape& shape,
                const Recipe& recipe) {
   const int64_t group = recipe.group_size > 0 ? recipe.group_size : shape.in;
-  if (shape.in % group != 0)
-    throw Error(
-        "group size " + std::to_string(group) + " does not divide " + std::to_string(shape.in),
-        matrix, "use " + usable_sizes(shape.in));
-  const int64_t groups = shape.in / group, bits = recipe.bits;
-  Step step{.source = &entry, .matrix = matrix, .shape = shape, .group_size = group, .outputs = {}};
+  const int64_t groups = (shape.in + group - 1) / group, bits = recipe.bits;
+  Step step{.source = &entry, .matrix = matrix, .shape = shape, .group_size = group, .groups = groups, .outputs = {}};
   step.outputs.push_back(
       {matrix + ".weight_packed", DType::i32, {shape.out, (shape.in * bits + 31) / 32}});
   step.outputs.push_back({matrix + ".weight_scale", entry.dtype, {shape.out, groups}});

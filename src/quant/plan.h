@@ -17,7 +17,7 @@ struct Step {
   const TensorEntry* source = nullptr;
   std::string matrix;  // the matrix's name where it is quantized, else empty: the tensor is copied
   MatrixShape shape;   // of the stored matrix
-  int64_t group_size = 0;
+  int64_t group_size = 0, groups = 0;  // groups of a row
   std::vector<TensorPlan> outputs;
 };
 

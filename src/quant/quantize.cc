@@ -127,7 +127,7 @@ class Job {
   QuantizedMatrix round(const quant::Step& step) {
     const MatrixSource source =
         MatrixSource::open(checkpoint_, std::nullopt, step.matrix, step.shape);
-    const int64_t out = step.shape.out, in = step.shape.in, groups = in / step.group_size;
+    const int64_t out = step.shape.out, in = step.shape.in, groups = step.groups;
     const int64_t row_bytes = (in * recipe_.bits + 7) / 8,
                   scale_bytes = groups * size_bytes(step.source->dtype);
     QuantizedMatrix matrix{.data = std::vector<std::byte>(out * row_bytes),
@@ -203,7 +203,7 @@ class Job {
   // groups].
   void append_zeros(const std::vector<uint8_t>& zeros, const quant::Step& step,
                     SafetensorsWriter& writer) const {
-    const int64_t groups = step.shape.in / step.group_size,
+    const int64_t groups = step.groups,
                   words = (step.shape.out * recipe_.bits + 31) / 32;
     std::vector<uint32_t> packed((words + 1) *
                                  groups);  // a value may straddle into the word after the last

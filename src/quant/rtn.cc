@@ -49,22 +49,23 @@ int code_of(float w, const Grid& grid, int bits) {
 
 PackedRows round_rows(std::span<const float> rows, int64_t in, int bits, int64_t group_size,
                       bool symmetric, DType scale_dtype) {
-  OCTAVO_CHECK(in % group_size == 0 && static_cast<int64_t>(rows.size()) % in == 0);
-  const int64_t count = static_cast<int64_t>(rows.size()) / in, groups = in / group_size;
+  OCTAVO_CHECK(static_cast<int64_t>(rows.size()) % in == 0);
+  const int64_t count = static_cast<int64_t>(rows.size()) / in, groups = (in + group_size - 1) / group_size;
   const int64_t row_bytes = (in * bits + 7) / 8, scale_bytes = size_bytes(scale_dtype);
   PackedRows out;
   out.data.resize(count * row_bytes + 1);  // a code may straddle the byte after the last
   out.scales.resize(count * groups * scale_bytes);
   out.zeros.resize(count * groups);
   for (int64_t g = 0; g < count * groups; ++g) {
-    const auto group = rows.subspan(g * group_size, group_size);
+    const int64_t first = g % groups * group_size, length = std::min(group_size, in - first);
+    const auto group = rows.subspan(g / groups * in + first, length);
     const Grid grid = fit_grid(group, bits, symmetric, scale_dtype);
     store(grid.scale, scale_dtype, out.scales.data() + g * scale_bytes);
     out.zeros[g] = static_cast<uint8_t>(grid.zero);
     std::byte* row = out.data.data() + g / groups * row_bytes;
-    for (int64_t k = 0; k < group_size; ++k) {
+    for (int64_t k = 0; k < length; ++k) {
       const int code = code_of(group[k], grid, bits);
-      const int64_t bit = (g % groups * group_size + k) * bits;
+      const int64_t bit = (first + k) * bits;
       row[bit / 8] |= static_cast<std::byte>(code << (bit % 8));
       if (bit % 8 + bits > 8) row[bit / 8 + 1] |= static_cast<std::byte>(code >> (8 - bit % 8));
       const double error =

@@ -52,7 +52,7 @@ std::string to_string(const Format& f) {
 PlaneBytes plane_bytes(const Format& f, int64_t out, int64_t in) {
   if (f.scheme == Scheme::dense)
     return {.data = static_cast<size_t>(out * in * size_bytes(f.dtype))};
-  const int64_t groups = out * (in / f.group_size);
+  const int64_t groups = out * groups_of(f, in);
   return {.data = static_cast<size_t>(out * ((in * f.bits + 7) / 8)),
           .scales = static_cast<size_t>(groups * size_bytes(f.dtype)),
           .zeros = static_cast<size_t>(groups)};

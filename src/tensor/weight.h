@@ -32,13 +32,18 @@ struct Format {
   Scheme scheme = Scheme::dense;
   DType dtype = DType::f32;  // of the elements (dense) or of the scales (affine)
   int bits = 0;              // affine: 2, 3, 4 or 8
-  int64_t group_size = 0;    // affine: divides `in` (per channel: = in)
+  int64_t group_size = 0;    // affine: the last group may be shorter (per channel: = in)
   bool ordered =
       false;  // affine: groups follow Weight::order (act-order), not the position of the input
   Packing packing = Packing::rows;
 
   bool operator==(const Format&) const = default;
 };
+
+// Groups of a row of `in` inputs. REQUIRES: affine.
+inline int64_t groups_of(const Format& format, int64_t in) {
+  return (in + format.group_size - 1) / format.group_size;
+}
 
 // "bf16", "int4 g128 act-order"; for `inspect` and messages.
 std::string to_string(const Format& format);
@@ -54,7 +59,7 @@ struct Weight {
   std::span<const int32_t> order = {};
 
   bool empty() const { return out == 0; }
-  int64_t groups() const { return format.scheme == Scheme::affine ? in / format.group_size : 0; }
+  int64_t groups() const { return format.scheme == Scheme::affine ? groups_of(format, in) : 0; }
   size_t size_bytes() const {
     return data.size() + scales.size() + zeros.size() + order.size_bytes();
   }

@@ -77,9 +77,9 @@ Padded AttentionCase::run(const Ops& ops, Queue& queue, const Cache& cache,
   return out;
 }
 
-// Scores err by d <= (e + 8) u scale Σ|q||k| (their rounding to bf16 adds 2^-9 of that sum), which
+// Scores err by d <= (e + 8) u scale Σ|q||k| (their rounding to bf16 adds 2^-8 of that sum), which
 // changes a probability by a factor within e^(±2d); sums of t probabilities add t u, and their own
-// rounding to bf16 twice 2^-9. Each output is a mean of |v| <= max |v| under such probabilities.
+// rounding to bf16 twice 2^-8. Each output is a mean of |v| <= max |v| under such probabilities.
 double AttentionCase::row_bound(int64_t sequence, int64_t token, int64_t head, bool rounds) const {
   const int64_t e = shape_.head_dim, g = head / (shape_.heads / shape_.kv_heads);
   const int64_t first = shape_.window > 0 ? std::max<int64_t>(0, token - shape_.window + 1) : 0;

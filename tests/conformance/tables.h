@@ -16,7 +16,7 @@ std::vector<std::string> levels();
 Ops table(const std::string& level);
 
 inline constexpr double kUnit = 0x1p-24;     // unit roundoff of float
-inline constexpr double kBf16Unit = 0x1p-9;  // of bfloat16
+inline constexpr double kBf16Unit = 0x1p-8;  // of bfloat16
 
 // A suite that runs once a level.
 class Conformance : public testing::TestWithParam<std::string> {

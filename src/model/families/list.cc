@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 
 #include "model/families.h"
@@ -19,6 +20,18 @@ constexpr Family kFamilies[] = {
     {"GPTNeoXForCausalLM", "gpt_neox", family::gpt_neox},
 };
 
+// How far a rope's scaling stretches the positions of the config: linear and dynamic configs state
+// the trained length.
+double stretch(const LayerSpec& layer) {
+  const auto* attention = std::get_if<AttentionSpec>(&layer.mixer);
+  if (attention == nullptr || !attention->rope) return 1;
+  if (const auto* linear = std::get_if<RopeSpec::Linear>(&attention->rope->scaling))
+    return linear->factor;
+  if (const auto* dynamic = std::get_if<RopeSpec::Dynamic>(&attention->rope->scaling))
+    return dynamic->factor;
+  return 1;
+}
+
 }  // namespace
 
 std::span<const Family> families() { return kFamilies; }
@@ -29,6 +42,9 @@ ModelSpec spec_of(const Config& c) {
     if (family.architecture != architecture && family.model_type != architecture) continue;
     ModelSpec spec = family.spec(c);
     spec.architecture = architecture;
+    const double positions =
+        static_cast<double>(spec.max_positions) * std::max(1.0, stretch(spec.layers.back()));
+    spec.max_positions = static_cast<int64_t>(std::min(positions, 0x1p31));
     return spec;
   }
   std::string known;

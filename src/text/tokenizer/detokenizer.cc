@@ -13,8 +13,10 @@ using tokenizer::Decoder;
 
 // Tokens kept before the new ones, so that a decoder that looks at neighbours sees them.
 constexpr size_t kContext = 5;
-// No more are kept, and a run of bytes that makes no character is given up after so many.
-constexpr size_t kMaxWindow = 32;
+// So many more where the last tokens are bytes of a fallback, which are decoded as a run.
+constexpr size_t kMaxRun = 256;
+// New tokens that end in no whole character are given up after so many.
+constexpr size_t kMaxHeld = 16;
 constexpr std::string_view kReplacement = "\uFFFD";
 
 // Each byte that is not part of a character becomes one U+FFFD, as bytes of a fallback do.
@@ -72,7 +74,7 @@ struct Detokenizer::Impl {
   // All others: the text of a window of tokens, less that of its first `read` tokens.
   std::string push_window(TokenId id) {
     window.push_back(id);
-    const bool patient = window.size() < kMaxWindow;
+    const bool patient = window.size() - read < kMaxHeld;
     if (patient && fresh().ends_with(kReplacement)) return {};
     return take_fresh();
   }
@@ -83,9 +85,14 @@ struct Detokenizer::Impl {
     return all.size() > before.size() ? all.substr(before.size()) : std::string();
   }
 
+  bool is_byte(TokenId id) const {
+    return tokenizer.impl_->decoder.is_fallback_byte(tokenizer.token(id));
+  }
+
   std::string take_fresh() {
     std::string text = fresh();
-    const size_t drop = window.size() > kContext ? window.size() - kContext : 0;
+    size_t drop = window.size() > kContext ? window.size() - kContext : 0;
+    while (drop > 0 && window.size() - drop < kMaxRun && is_byte(window[drop - 1])) --drop;
     window.erase(window.begin(), window.begin() + static_cast<std::ptrdiff_t>(drop));
     read = window.size();
     return text;

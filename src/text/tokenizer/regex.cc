@@ -3,6 +3,7 @@
 
 #include <pcre2.h>
 
+#include <algorithm>
 #include <chrono>
 
 #include "base/check.h"
@@ -14,7 +15,9 @@ namespace octavo::tokenizer {
 namespace {
 
 constexpr size_t kMaxPatternBytes = 64 << 10;
-constexpr uint32_t kMatchLimit = 1'000'000;   // steps from one start; exponential patterns end here
+// Steps from one start; exponential patterns end here. A sane pattern may go back over the text a
+// few times (\s*[\r\n]+ over spaces alone).
+constexpr uint64_t kMatchLimit = 1'000'000, kMatchLimitPerByte = 16;
 constexpr uint32_t kHeapLimitKib = 64 << 10;  // of the interpreter
 constexpr size_t kMaxJitStackBytes = 8 << 20;
 constexpr size_t kStride = 1024;               // starts tried between two looks at the clock
@@ -76,7 +79,7 @@ Regex::Matches::Matches(const Regex& regex, std::string_view text)
   state_->data.reset(pcre2_match_data_create(1, nullptr));
   state_->context.reset(pcre2_match_context_create(nullptr));
   OCTAVO_CHECK(state_->data && state_->context);
-  pcre2_set_match_limit(state_->context.get(), kMatchLimit);
+  reset(text);
   pcre2_set_heap_limit(state_->context.get(), kHeapLimitKib);
 }
 
@@ -86,6 +89,9 @@ void Regex::Matches::reset(std::string_view text) {
   text_ = text;
   at_ = 0;
   last_end_.reset();
+  const uint64_t limit = kMatchLimit + kMatchLimitPerByte * text.size();
+  pcre2_set_match_limit(state_->context.get(),
+                        static_cast<uint32_t>(std::min<uint64_t>(limit, UINT32_MAX)));
 }
 
 std::optional<Span> Regex::Matches::next() {

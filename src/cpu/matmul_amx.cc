@@ -1,0 +1,191 @@
+// Products on the tiles of AMX-BF16. Registers of 16 rows x 64 bytes: an A tile is 16 rows of x by
+// 32 inputs, a B tile 16 B rows (32 inputs) of a panel by 16 outputs, a C tile 16 x 16 float sums.
+// x has its rows padded to 16 by the phase, so every number of rows runs through the same
+// instruction, in the same order of k. Codes are unpacked to a bf16 strip first; groups that are
+// not whole tiles stay with vdpbf16ps.
+
+// GCC 12 takes the "undefined" vectors of its own header for uninitialized variables.
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#include <immintrin.h>
+#pragma GCC diagnostic pop
+
+#include <algorithm>
+#include <type_traits>
+
+#include "cpu/matmul.h"
+#include "cpu/matmul_phase.h"
+#include "cpu/target.h"
+
+OCTAVO_TARGET_BEGIN(OCTAVO_AMX)
+namespace octavo::cpu::amx {
+namespace {
+
+#include "cpu/matmul_avx512.inl.h"
+#include "cpu/matmul_panel.inl.h"
+#include "cpu/matmul_panel_pair.inl.h"
+
+constexpr int64_t kTile = 16;             // rows of every tile, and words of a row
+constexpr int64_t kStride = kPanel * 4;   // bytes from row to row of a panel and of the sums
+constexpr int64_t kTileColumnBytes = 64;  // from a tile of B or C to its right neighbour
+
+// The tile instructions are opaque to the compiler: GCC's do not even say that they touch memory.
+// So no store may wait past this, and no load be done before it.
+inline void barrier() { asm volatile("" : : : "memory"); }
+
+// Tiles of one panel's work; release lets the kernel skip their 8 KB when the thread is switched.
+class TileState {
+ public:
+  TileState() {
+    alignas(64) Config config{};
+    for (int i = 0; i < 8; ++i) {
+      config.row_bytes[i] = 64;
+      config.rows[i] = kTile;
+    }
+    // GCC 12 believes that only 8 of the 64 bytes are read.
+    asm volatile("" : : "r"(&config) : "memory");
+    _tile_loadconfig(&config);
+  }
+  ~TileState() { _tile_release(); }
+  TileState(const TileState&) = delete;
+  TileState& operator=(const TileState&) = delete;
+
+ private:
+  struct Config {
+    uint8_t palette = 1, start_row = 0;
+    uint8_t reserved[14];
+    uint16_t row_bytes[16];
+    uint8_t rows[16];
+  };
+  static_assert(sizeof(Config) == 64);
+};
+
+// 16 rows x 64 outputs: C in tiles 0-3, A in 4, B in 5-7.
+void sixteen_rows(const Segment& s, int64_t row) {
+  float* const c = s.sums + row * kPanel;
+  if (s.start) {
+    _tile_zero(0);
+    _tile_zero(1);
+    _tile_zero(2);
+    _tile_zero(3);
+  } else {
+    _tile_loadd(0, c, kStride);
+    _tile_loadd(1, c + kTile, kStride);
+    _tile_loadd(2, c + 2 * kTile, kStride);
+    _tile_loadd(3, c + 3 * kTile, kStride);
+  }
+  const std::byte* a = s.x + row * s.x_stride_bytes;
+  const std::byte* b = s.b;
+  for (int64_t i = 0; i < s.b_rows; i += kTile, a += 64, b += kTile * kStride) {
+    _tile_loadd(4, a, s.x_stride_bytes);
+    _tile_loadd(5, b, kStride);
+    _tile_loadd(6, b + kTileColumnBytes, kStride);
+    _tile_dpbf16ps(0, 4, 5);
+    _tile_loadd(7, b + 2 * kTileColumnBytes, kStride);
+    _tile_dpbf16ps(1, 4, 6);
+    _tile_loadd(5, b + 3 * kTileColumnBytes, kStride);
+    _tile_dpbf16ps(2, 4, 7);
+    _tile_dpbf16ps(3, 4, 5);
+  }
+  _tile_stored(0, c, kStride);
+  _tile_stored(1, c + kTile, kStride);
+  _tile_stored(2, c + 2 * kTile, kStride);
+  _tile_stored(3, c + 3 * kTile, kStride);
+}
+
+// 32 rows x 32 outputs, a load for each product: C in tiles 0-3, A in 4-5, B in 6-7.
+void thirty_two_rows(const Segment& s, int64_t row, int64_t column) {
+  float* const c = s.sums + row * kPanel + column;
+  float* const lower = c + kTile * kPanel;
+  if (s.start) {
+    _tile_zero(0);
+    _tile_zero(1);
+    _tile_zero(2);
+    _tile_zero(3);
+  } else {
+    _tile_loadd(0, c, kStride);
+    _tile_loadd(1, c + kTile, kStride);
+    _tile_loadd(2, lower, kStride);
+    _tile_loadd(3, lower + kTile, kStride);
+  }
+  const std::byte* a = s.x + row * s.x_stride_bytes;
+  const int64_t half = kTile * s.x_stride_bytes;
+  const std::byte* b = s.b + column * 4;
+  for (int64_t i = 0; i < s.b_rows; i += kTile, a += 64, b += kTile * kStride) {
+    _tile_loadd(4, a, s.x_stride_bytes);
+    _tile_loadd(6, b, kStride);
+    _tile_dpbf16ps(0, 4, 6);
+    _tile_loadd(7, b + kTileColumnBytes, kStride);
+    _tile_dpbf16ps(1, 4, 7);
+    _tile_loadd(5, a + half, s.x_stride_bytes);
+    _tile_dpbf16ps(2, 5, 6);
+    _tile_dpbf16ps(3, 5, 7);
+  }
+  _tile_stored(0, c, kStride);
+  _tile_stored(1, c + kTile, kStride);
+  _tile_stored(2, lower, kStride);
+  _tile_stored(3, lower + kTile, kStride);
+}
+
+struct AmxTiles {
+  static constexpr int64_t kRows = 32;
+  static constexpr bool kReadsCodes = false;
+
+  template <class Source>
+  static void run(const Segment& s) {
+    static_assert(std::is_same_v<Source, PairBf16>);
+    barrier();
+    int64_t row = 0;
+    for (; s.rows - row > kTile; row += 2 * kTile) {
+      thirty_two_rows(s, row, 0);
+      thirty_two_rows(s, row, 2 * kTile);
+    }
+    if (row < s.rows) sixteen_rows(s, row);
+    barrier();
+    if (s.totals == nullptr) return;
+    for (row = 0; row < s.rows; ++row) {
+      F sums[1][kPanel / kLanes];
+      load_sums(s.sums + row * kPanel, sums);
+      finish_group(s, row, 0, sums);
+    }
+  }
+};
+
+XForm form(const Format& format, Compute compute) noexcept {
+  if (compute == Compute::f32) return XForm::f32;
+  return has_pairs(format) ? XForm::bf16 : XForm::rounded_f32;
+}
+
+void panel(const PanelTask& task) noexcept {
+  if (task.x.form != XForm::bf16) return float_panel(task);
+  const Format& f = task.product->w->format;
+  const bool dense = f.scheme == Scheme::dense;
+  if (!dense && task.shape.inputs / task.shape.groups % 32 != 0) return pair_panel(task);
+  const TileState tiles;
+  if (dense) return dense_panel<PairBf16, AmxTiles>(task);
+  const int bits = stored_bits(f.bits);
+  if (bits == 2) return codes_panel<PairCodes<2>, AmxTiles>(task);
+  if (bits == 4) return codes_panel<PairCodes<4>, AmxTiles>(task);
+  return codes_panel<PairCodes<8>, AmxTiles>(task);
+}
+
+void matmul(Queue& queue, std::span<const Matmul> products) noexcept {
+  run_matmul(queue, products, {.form = form, .row = float_row, .panel = panel});
+}
+
+}  // namespace
+}  // namespace octavo::cpu::amx
+OCTAVO_TARGET_END
+
+namespace octavo::cpu {
+
+Ops overlay_matmul_amx(Ops table) {
+  table = overlay_panels(table);
+  table.matmul = amx::matmul;
+  table.matmul_dense_name = "amx tdpbf16ps 32x32";
+  table.matmul_affine_name = "amx tdpbf16ps 32x32, codes to bf16";
+  return table;
+}
+
+}  // namespace octavo::cpu

@@ -1,0 +1,163 @@
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "serve/api_error.h"
+#include "serve/auth.h"
+#include "serve/choice.h"
+#include "serve/histogram.h"
+#include "serve/metrics.h"
+#include "serve/prompts.h"
+#include "serve/responses.h"
+#include "serve/sse.h"
+#include "serve/test_model.h"
+
+namespace octavo::serve {
+namespace {
+
+std::vector<TokenId> bytes(std::string_view text) {
+  return {reinterpret_cast<const unsigned char*>(text.data()),
+          reinterpret_cast<const unsigned char*>(text.data()) + text.size()};
+}
+
+Event event(std::string_view text, Finish finish = Finish::none) {
+  Event event;
+  event.tokens = bytes(text);
+  event.finish = finish;
+  return event;
+}
+
+TEST(Choice, never_shows_part_of_a_character) {
+  const auto model = test_model();
+  Choice choice(model->tokenizer, bytes("p"), {});
+  EXPECT_EQ(choice.take(event("a\xF0\x9F")).text, "a");
+  EXPECT_EQ(choice.take(event("\xA6")).text, "");
+  EXPECT_EQ(choice.take(event("\x80z")).text, "\xF0\x9F\xA6\x80z");
+}
+
+TEST(Choice, end_token_counts_but_is_no_text) {
+  const auto model = test_model();
+  Choice choice(model->tokenizer, bytes("p"), {.skip_special_tokens = false});
+  Event last = event("a", Finish::stop);
+  last.tokens.push_back(256);
+  const Delta delta = choice.take(last);
+  EXPECT_EQ(delta.text, "a");
+  EXPECT_EQ(delta.finish_reason, "stop");
+  EXPECT_EQ(choice.tokens(), 2);
+}
+
+TEST(Choice, stop_string_ends_it_and_names_itself) {
+  const auto model = test_model();
+  Choice choice(model->tokenizer, bytes("p"), {.stop = {"xy"}});
+  EXPECT_EQ(choice.take(event("ax")).text, "a");
+  const Delta delta = choice.take(event("yz"));
+  EXPECT_EQ(delta.text, "");
+  EXPECT_EQ(delta.finish_reason, "stop");
+  EXPECT_EQ(delta.stop_string, "xy");
+  EXPECT_TRUE(choice.finished());
+  EXPECT_EQ(choice.tokens(), 3);
+}
+
+TEST(Choice, broken_bytes_at_the_end_become_replacement_characters) {
+  const auto model = test_model();
+  Choice choice(model->tokenizer, bytes("p"), {});
+  EXPECT_EQ(choice.take(event("a\xF0", Finish::length)).text, "a\uFFFD");
+}
+
+TEST(Responses, first_prompt_token_has_no_probability_and_offsets_count_characters) {
+  const auto model = test_model();
+  const TokenNames names{.tokenizer = &model->tokenizer};
+  std::vector<PositionLogprobs> positions(2);
+  positions[1].chosen = {.id = 'b', .logprob = -1.5f, .rank = 2};
+  positions[1].top = {{.id = 'c', .logprob = -0.5f, .rank = 1}};
+  int64_t offset = 3;
+  const std::vector<TokenId> tokens = {'a', 'b'};
+  const Json json = completion_logprobs(names, positions, tokens, offset);
+  EXPECT_EQ(json["token_logprobs"], Json::parse("[null, -1.5]"));
+  EXPECT_EQ(json["text_offset"], Json::parse("[3, 4]"));
+  EXPECT_EQ(json["top_logprobs"][1], Json::parse(R"({"b":-1.5,"c":-0.5})"));
+  EXPECT_EQ(offset, 5);
+}
+
+TEST(Responses, minus_infinity_becomes_a_number) {
+  const auto model = test_model();
+  std::vector<PositionLogprobs> positions(1);
+  positions[0].chosen = {.id = 'b', .logprob = -INFINITY, .rank = 9};
+  const Json json = chat_logprobs({.tokenizer = &model->tokenizer}, positions);
+  EXPECT_EQ(json["content"][0]["logprob"], -9999);
+  EXPECT_EQ(json["content"][0]["bytes"], Json::parse("[98]"));
+}
+
+TEST(Sse, an_event_is_one_data_line_whatever_the_text) {
+  const std::string text = sse_event(Json{{"a", "x\n\ndata: y\r"}});
+  EXPECT_EQ(text, "data: {\"a\":\"x\\n\\ndata: y\\r\"}\n\n");
+}
+
+TEST(ApiError, has_the_standard_body_and_a_bounded_message) {
+  const Json json = error_json(bad_request("n", std::string(5000, 'x')));
+  EXPECT_EQ(json["error"]["param"], "n");
+  EXPECT_EQ(json["error"]["code"], 400);
+  EXPECT_LE(json["error"]["message"].get<std::string>().size(), 1003u);
+  EXPECT_TRUE(error_json(http_error(404, "x"))["error"]["param"].is_null());
+}
+
+TEST(Authorized, takes_whole_keys_only) {
+  const std::vector<std::string> keys = {"key-one", "key-two"};
+  EXPECT_TRUE(authorized({}, ""));
+  EXPECT_TRUE(authorized(keys, "Bearer key-one"));
+  EXPECT_TRUE(authorized(keys, "bearer key-two"));
+  for (const char* bad : {"", "Bearer", "Bearer ", "key-one", "Basic key-one", "Bearer key-on",
+                          "Bearer key-onex", "Bearer key-onekey-one"}) {
+    EXPECT_FALSE(authorized(keys, bad)) << bad;
+  }
+}
+
+TEST(Histogram, buckets_are_cumulative) {
+  Histogram histogram({1, 5});
+  histogram.observe(1);
+  histogram.observe(3, 2);
+  histogram.observe(9);
+  std::string out;
+  histogram.write("h", "a=\"b\"", out);
+  EXPECT_EQ(out,
+            "h_bucket{a=\"b\",le=\"1\"} 1\nh_bucket{a=\"b\",le=\"5\"} 3\n"
+            "h_bucket{a=\"b\",le=\"+Inf\"} 4\nh_sum{a=\"b\"} 16\nh_count{a=\"b\"} 4\n");
+}
+
+TEST(Metrics, retry_after_stays_between_1_and_60) {
+  Metrics metrics("m", 100);
+  EngineStats stats;
+  EXPECT_EQ(metrics.retry_after_s(stats), 1);
+  metrics.ended({.reason = "stop", .e2e_s = 1000});
+  stats.waiting = 100;
+  EXPECT_EQ(metrics.retry_after_s(stats), 60);
+}
+
+TEST(Prompts, continue_final_message_ends_with_its_words) {
+  const auto model = test_model();
+  ChatInput input;
+  *input.messages = Json::parse(R"([{"role":"user","content":"q"},
+                                    {"role":"assistant","content":"One two "}])");
+  input.add_generation_prompt = false;
+  input.continue_final_message = true;
+  PromptPlan plan;
+  ASSERT_FALSE(plan_chat(*model, input, std::nullopt, plan));
+  EXPECT_EQ(plan.text, "User: q\nAssistant: One two ");
+}
+
+TEST(Prompts, too_long_a_prompt_is_refused_with_both_numbers) {
+  const auto model = test_model();
+  PromptPlan plan;
+  const auto error =
+      plan_prompt(*model, std::string(128, 'a'), Tokenizer::Specials::none, std::nullopt, plan);
+  ASSERT_TRUE(error);
+  EXPECT_NE(error->message.find("128"), std::string::npos);
+  PromptPlan cut;
+  ASSERT_FALSE(
+      plan_prompt(*model, std::string(200, 'a') + "bc", Tokenizer::Specials::none, 2, cut));
+  EXPECT_EQ(cut.ids, bytes("bc"));
+}
+
+}  // namespace
+}  // namespace octavo::serve

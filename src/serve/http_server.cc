@@ -1,0 +1,164 @@
+#include "serve/http_server.h"
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/strand.hpp>
+#include <chrono>
+#include <csignal>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "octavo/error.h"
+#include "serve/api_error.h"
+#include "serve/http_connection.h"
+
+namespace octavo::serve {
+namespace {
+
+namespace asio = boost::asio;
+using tcp = asio::ip::tcp;
+using Code = boost::system::error_code;
+
+constexpr auto kAcceptRetry = std::chrono::milliseconds(100);  // after EMFILE and the like
+
+}  // namespace
+
+struct HttpServer::State {
+  State(HttpOptions options, HttpCallbacks callbacks)
+      : io(options.io_threads), acceptor(io), retry(io), signals(io) {
+    shared.options = std::move(options);
+    shared.callbacks = std::move(callbacks);
+  }
+
+  void bind();
+  void accept();
+  void accepted(Code code, tcp::socket socket);
+  void await_signal();
+
+  HttpShared shared;
+  asio::io_context io;
+  tcp::acceptor acceptor;
+  asio::steady_timer retry;
+  asio::signal_set signals;
+  int signal_count = 0;
+  std::vector<std::thread> threads;
+};
+
+void HttpServer::State::bind() {
+  const std::string where = shared.options.host + ":" + std::to_string(shared.options.port);
+  const auto check = [&](Code code, const char* what) {
+    if (!code) return;
+    throw Error(std::string(what) + ": " + code.message(), where, "choose another --host or --port",
+                Error::Kind::failure);
+  };
+  Code code;
+  tcp::resolver resolver(io);
+  const auto found = resolver.resolve(shared.options.host, std::to_string(shared.options.port),
+                                      tcp::resolver::passive, code);
+  check(code, "cannot find this host");
+  const tcp::endpoint endpoint = found.begin()->endpoint();
+  acceptor.open(endpoint.protocol(), code);
+  check(code, "cannot open a socket");
+  acceptor.set_option(tcp::acceptor::reuse_address(true), code);
+  acceptor.bind(endpoint, code);
+  check(code, "cannot bind");
+  acceptor.listen(tcp::acceptor::max_listen_connections, code);
+  check(code, "cannot listen");
+}
+
+void HttpServer::State::accept() {
+  acceptor.async_accept(asio::make_strand(io), [this](Code code, tcp::socket socket) {
+    accepted(code, std::move(socket));
+  });
+}
+
+void HttpServer::State::accepted(Code code, tcp::socket socket) {
+  if (code == asio::error::operation_aborted || !acceptor.is_open()) return;
+  if (code) {
+    retry.expires_after(kAcceptRetry);
+    retry.async_wait([this](Code waited) {
+      if (!waited) accept();
+    });
+    return;
+  }
+  const auto connection = std::make_shared<Connection>(std::move(socket), shared);
+  bool full = false;
+  {
+    const std::lock_guard lock(shared.mutex);
+    if (shared.stopping) return;
+    full = static_cast<int>(shared.connections.size()) >= shared.options.max_connections;
+    shared.connections.insert(connection);
+  }
+  if (full) {
+    ApiError error = overloaded("too many connections", 1);
+    connection->refuse_all(
+        {.status = 503, .body = error_body(error), .headers = {{"Retry-After", "1"}}});
+  } else {
+    connection->start();
+  }
+  accept();
+}
+
+void HttpServer::State::await_signal() {
+  signals.async_wait([this](Code code, int signal) {
+    if (code) return;
+    shared.callbacks.on_signal(signal, ++signal_count);
+    await_signal();
+  });
+}
+
+HttpServer::HttpServer(HttpOptions options, HttpCallbacks callbacks)
+    : state_(std::make_unique<State>(std::move(options), std::move(callbacks))) {
+  state_->bind();
+}
+
+HttpServer::~HttpServer() { stop(); }
+
+void HttpServer::start() {
+  if (state_->shared.callbacks.on_signal) {
+    state_->signals.add(SIGINT);
+    state_->signals.add(SIGTERM);
+    state_->await_signal();
+  }
+  state_->accept();
+  for (int i = 0; i < state_->shared.options.io_threads; ++i) {
+    state_->threads.emplace_back([this] { state_->io.run(); });
+  }
+}
+
+int HttpServer::port() const {
+  Code ignored;
+  return state_->acceptor.local_endpoint(ignored).port();
+}
+
+void HttpServer::wait_idle(double timeout_s) {
+  HttpShared& shared = state_->shared;
+  std::unique_lock lock(shared.mutex);
+  shared.idle.wait_for(lock, std::chrono::duration<double>(timeout_s),
+                       [&] { return shared.busy == 0; });
+}
+
+void HttpServer::stop() {
+  if (state_->threads.empty()) return;
+  State& state = *state_;
+  asio::post(state.io, [&state] {
+    Code ignored;
+    state.acceptor.close(ignored);
+    state.retry.cancel();
+    state.signals.cancel(ignored);
+  });
+  std::set<std::shared_ptr<Connection>> connections;
+  {
+    const std::lock_guard lock(state.shared.mutex);
+    state.shared.stopping = true;
+    connections = state.shared.connections;
+  }
+  for (const auto& connection : connections) connection->close_soon();
+  connections.clear();
+  for (std::thread& thread : state.threads) thread.join();  // nothing is left to wait for
+  state.threads.clear();
+}
+
+}  // namespace octavo::serve

@@ -1,0 +1,331 @@
+#include "serve/service.h"
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <condition_variable>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "serve/test_model.h"
+
+namespace octavo::serve {
+namespace {
+
+// Keeps requests until the test lets them speak.
+class FakeEngine final : public EnginePort {
+ public:
+  RequestId submit(Request request, EventSink sink) override {
+    const std::lock_guard lock(mutex_);
+    requests.push_back(std::move(request));
+    sinks_.push_back(std::move(sink));
+    changed_.notify_all();
+    return sinks_.size();
+  }
+  void abort(RequestId id) override {
+    const std::lock_guard lock(mutex_);
+    aborted_.insert(id);
+    changed_.notify_all();
+  }
+  EngineStats stats() const override { return {}; }
+  double stalled_s() const override { return stalled; }
+  const EngineOptions& options() const override { return options_; }
+
+  void say(RequestId id, std::string_view text, Finish finish = Finish::none) {
+    Event event;
+    for (const char c : text) event.tokens.push_back(static_cast<unsigned char>(c));
+    event.finish = finish;
+    event.reason = "too much";
+    event.overloaded = finish == Finish::rejected;
+    EventSink sink;
+    {
+      const std::lock_guard lock(mutex_);
+      sink = sinks_.at(id - 1);
+    }
+    sink(event);
+  }
+  void await_requests(size_t count) {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return requests.size() >= count; });
+  }
+  void await_abort(RequestId id) {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return aborted_.contains(id); });
+  }
+
+  std::vector<Request> requests;
+  double stalled = 0;
+
+ private:
+  EngineOptions options_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::vector<EventSink> sinks_;
+  std::set<RequestId> aborted_;
+};
+
+class FakeExchange final : public HttpExchange {
+ public:
+  void respond(HttpResponse response) override {
+    const std::lock_guard lock(mutex_);
+    head_ = response;
+    body_ = response.body;
+    done_ = true;
+    changed_.notify_all();
+  }
+  void begin_stream(HttpResponse head) override {
+    const std::lock_guard lock(mutex_);
+    head_ = std::move(head);
+  }
+  void write(std::string bytes) override {
+    const std::lock_guard lock(mutex_);
+    body_ += bytes;
+    ++writes_;
+    changed_.notify_all();
+  }
+  void finish() override {
+    const std::lock_guard lock(mutex_);
+    done_ = true;
+    changed_.notify_all();
+  }
+  void on_gone(std::function<void()> callback) override {
+    const std::lock_guard lock(mutex_);
+    gone_ = std::move(callback);
+    changed_.notify_all();
+  }
+
+  HttpResponse await() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return done_; });
+    HttpResponse response = head_;
+    response.body = body_;
+    return response;
+  }
+  void await_writes(int count) {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return writes_ >= count; });
+  }
+  void leave() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return gone_ != nullptr; });
+    const auto gone = gone_;
+    lock.unlock();
+    gone();
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  HttpResponse head_;
+  std::string body_;
+  bool done_ = false;
+  int writes_ = 0;
+  std::function<void()> gone_;
+};
+
+class ServiceTest : public testing::Test {
+ protected:
+  ServiceTest() : service({.api_keys = {"k"}, .max_queued_requests = 4}) {
+    service.ready(test_model(), engine);
+  }
+  static HttpRequest post(std::string path, std::string body) {
+    return {.method = "POST",
+            .path = std::move(path),
+            .content_type = "application/json; charset=utf-8",
+            .authorization = "Bearer k",
+            .request_id = "my-id",
+            .body = std::move(body)};
+  }
+  std::shared_ptr<FakeExchange> send(HttpRequest request) {
+    auto exchange = std::make_shared<FakeExchange>();
+    service.handle(std::move(request), exchange);
+    return exchange;
+  }
+  std::shared_ptr<FakeExchange> complete(const std::string& fields) {
+    return send(post("/v1/completions", "{\"prompt\":\"ab\"," + fields + "}"));
+  }
+
+  FakeEngine engine;
+  Service service;
+};
+
+TEST_F(ServiceTest, answers_a_completion) {
+  const auto exchange = complete(R"("max_tokens":5,"seed":3)");
+  engine.await_requests(1);
+  EXPECT_EQ(engine.requests[0].prompt, (std::vector<TokenId>{'a', 'b'}));
+  EXPECT_EQ(engine.requests[0].sampling.max_tokens, 5);
+  engine.say(1, "hi");
+  engine.say(1, "!", Finish::length);
+  const HttpResponse response = exchange->await();
+  const Json json = Json::parse(response.body);
+  EXPECT_EQ(response.status, 200);
+  EXPECT_EQ(json["id"], "cmpl-my-id");
+  EXPECT_EQ(json["choices"][0]["text"], "hi!");
+  EXPECT_EQ(json["choices"][0]["finish_reason"], "length");
+  EXPECT_EQ(json["usage"]["completion_tokens"], 3);
+  EXPECT_EQ(json["usage"]["total_tokens"], 5);
+}
+
+TEST_F(ServiceTest, streams_a_chat_with_its_role_first_and_its_usage_last) {
+  const auto exchange = send(post("/v1/chat/completions",
+                                  R"({"messages":[{"role":"user","content":"q"}],"stream":true,
+               "stream_options":{"include_usage":true}})"));
+  engine.await_requests(1);
+  engine.say(1, "a");
+  engine.say(1, "b", Finish::stop);
+  const HttpResponse response = exchange->await();
+  EXPECT_EQ(response.content_type, "text/event-stream; charset=utf-8");
+  std::vector<Json> events;
+  size_t at = 0;
+  for (size_t end; (end = response.body.find("\n\n", at)) != std::string::npos; at = end + 2) {
+    const std::string data = response.body.substr(at + 6, end - at - 6);
+    if (data != "[DONE]") events.push_back(Json::parse(data));
+  }
+  EXPECT_TRUE(response.body.ends_with("data: [DONE]\n\n"));
+  ASSERT_GE(events.size(), 3u);
+  EXPECT_EQ(events[0]["choices"][0]["delta"], Json::parse(R"({"role":"assistant","content":""})"));
+  EXPECT_EQ(events[1]["choices"][0]["delta"]["content"], "a");
+  EXPECT_EQ(events[events.size() - 2]["choices"][0]["finish_reason"], "stop");
+  EXPECT_EQ(events.back()["choices"], Json::array());
+  EXPECT_EQ(events.back()["usage"]["completion_tokens"], 2);
+}
+
+TEST_F(ServiceTest, other_choices_follow_the_first_with_seeds_of_their_own) {
+  const auto exchange = complete(R"("n":3,"seed":7)");
+  engine.await_requests(1);
+  engine.say(1, "a", Finish::length);
+  engine.await_requests(3);
+  EXPECT_EQ(engine.requests[1].sampling.seed, 8);
+  EXPECT_EQ(engine.requests[2].sampling.seed, 9);
+  engine.say(3, "c", Finish::length);
+  engine.say(2, "b", Finish::length);
+  const Json json = Json::parse(exchange->await().body);
+  EXPECT_EQ(json["choices"][1]["text"], "b");
+  EXPECT_EQ(json["choices"][2]["text"], "c");
+}
+
+TEST_F(ServiceTest, a_stop_string_takes_the_request_out_of_the_engine) {
+  const auto exchange = complete(R"("stop":"END")");
+  engine.await_requests(1);
+  engine.say(1, "aEND");
+  EXPECT_EQ(Json::parse(exchange->await().body)["choices"][0]["stop_reason"], "END");
+  engine.await_abort(1);
+  engine.say(1, "", Finish::abort);
+}
+
+TEST_F(ServiceTest, a_client_that_leaves_takes_all_its_choices_along) {
+  const auto exchange = complete(R"("n":2,"stream":true)");
+  engine.await_requests(1);
+  engine.say(1, "a");
+  engine.await_requests(2);
+  exchange->leave();
+  engine.await_abort(1);
+  engine.await_abort(2);
+  engine.say(1, "", Finish::abort);
+  engine.say(2, "", Finish::abort);
+}
+
+TEST_F(ServiceTest, a_client_that_leaves_early_never_starts_the_other_choices) {
+  const auto exchange = complete(R"("n":2)");
+  engine.await_requests(1);
+  exchange->leave();
+  engine.say(1, "", Finish::abort);
+  exchange->await();
+  EXPECT_EQ(engine.requests.size(), 1u);
+}
+
+TEST_F(ServiceTest, refuses_what_is_more_than_its_queue) {
+  const auto first = complete(R"("n":4)");
+  engine.await_requests(1);
+  const HttpResponse refused = complete(R"("n":1)")->await();
+  EXPECT_EQ(refused.status, 503);
+  EXPECT_EQ(refused.headers.at(0).first, "Retry-After");
+  engine.say(1, "a", Finish::rejected);
+  EXPECT_EQ(first->await().status, 503);
+  const auto next = complete(R"("n":4)");
+  engine.await_requests(2);
+  engine.say(2, "", Finish::rejected);
+  next->await();
+}
+
+TEST_F(ServiceTest, draining_refuses_new_requests_and_finishes_old_ones) {
+  const auto old = complete(R"("max_tokens":2)");
+  engine.await_requests(1);
+  service.drain();
+  EXPECT_EQ(complete(R"("max_tokens":2)")->await().status, 503);
+  EXPECT_EQ(send({.method = "GET", .path = "/health"})->await().status, 503);
+  service.abort_all();
+  engine.await_abort(1);
+  engine.say(1, "x", Finish::abort);
+  EXPECT_EQ(Json::parse(old->await().body)["choices"][0]["finish_reason"], "abort");
+}
+
+TEST_F(ServiceTest, echo_alone_gives_the_prompt_alone) {
+  const auto exchange = complete(R"("echo":true,"max_tokens":0)");
+  engine.await_requests(1);
+  engine.say(1, "z", Finish::length);
+  const Json json = Json::parse(exchange->await().body);
+  EXPECT_EQ(json["choices"][0]["text"], "ab");
+  EXPECT_EQ(json["usage"]["completion_tokens"], 0);
+}
+
+TEST_F(ServiceTest, a_choice_that_fails_is_a_500) {
+  const auto exchange = complete(R"("max_tokens":2)");
+  engine.await_requests(1);
+  engine.say(1, "", Finish::error);
+  EXPECT_EQ(exchange->await().status, 500);
+}
+
+TEST_F(ServiceTest, admits_by_route_key_and_type) {
+  const auto status = [&](HttpRequest request) {
+    const auto refusal = service.admit(request);
+    return refusal ? refusal->status : 200;
+  };
+  EXPECT_EQ(status(post("/v1/completions", "")), 200);
+  EXPECT_EQ(status({.method = "GET", .path = "/health"}), 200);
+  EXPECT_EQ(status({.method = "GET", .path = "/metrics"}), 401);
+  EXPECT_EQ(status({.method = "POST", .path = "/v1//completions"}), 401);
+  HttpRequest request = post("/v1/nothing", "");
+  EXPECT_EQ(status(request), 404);
+  request.path = "/v1/models";
+  EXPECT_EQ(status(request), 405);
+  request.path = "/tokenize";
+  request.content_type = "text/plain";
+  EXPECT_EQ(status(request), 415);
+}
+
+TEST_F(ServiceTest, is_not_healthy_when_the_engine_is_stuck) {
+  EXPECT_EQ(send({.method = "GET", .path = "/health"})->await().status, 200);
+  engine.stalled = 1000;
+  EXPECT_EQ(send({.method = "GET", .path = "/health"})->await().status, 503);
+}
+
+TEST_F(ServiceTest, tokenizes_and_back) {
+  const Json ids = Json::parse(send(post("/tokenize", R"({"prompt":"hé"})"))->await().body);
+  EXPECT_EQ(ids["count"], 3);
+  EXPECT_EQ(ids["max_model_len"], 128);
+  const Json text =
+      Json::parse(send(post("/detokenize", Json{{"tokens", ids["tokens"]}}.dump()))->await().body);
+  EXPECT_EQ(text["prompt"], "hé");
+  EXPECT_EQ(send(post("/detokenize", R"({"tokens":[-1]})"))->await().status, 400);
+  EXPECT_EQ(send(post("/tokenize", R"({"prompt":"a","model":"no"})"))->await().status, 404);
+}
+
+TEST_F(ServiceTest, counts_what_it_did) {
+  const auto exchange = complete(R"("max_tokens":3)");
+  engine.await_requests(1);
+  engine.say(1, "a");
+  engine.say(1, "bc", Finish::length);
+  exchange->await();
+  const std::string text = send({.method = "GET", .path = "/metrics"})->await().body;
+  for (const char* line :
+       {"vllm:generation_tokens_total{model_name=\"test\",engine=\"0\"} 3\n",
+        "vllm:prompt_tokens_total{model_name=\"test\",engine=\"0\"} 2\n",
+        "vllm:inter_token_latency_seconds_count{model_name=\"test\",engine=\"0\"} 2\n",
+        "finished_reason=\"length\"} 1\n", "status=\"2xx\"} 1\n"}) {
+    EXPECT_NE(text.find(line), std::string::npos) << line;
+  }
+}
+
+}  // namespace
+}  // namespace octavo::serve

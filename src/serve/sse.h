@@ -1,0 +1,18 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "base/json_fwd.h"
+
+namespace octavo::serve {
+
+// Server-sent events (WHATWG HTML, section 9.2), data lines only.
+inline constexpr std::string_view kSseType = "text/event-stream; charset=utf-8";
+inline constexpr std::string_view kSseDone = "data: [DONE]\n\n";
+inline constexpr std::string_view kSseKeepAlive = ": keep-alive\n\n";
+
+// "data: JSON\n\n". The JSON is one line whatever its strings hold.
+std::string sse_event(const Json& value);
+
+}  // namespace octavo::serve
