@@ -138,7 +138,9 @@ TEST_P(Family, runs_packed_weights_alike_on_every_table) {
     quantize(kCases / GetParam(), out,
              {.bits = symmetric ? 8 : 4, .group_size = 16, .symmetric = symmetric}, pool);
     const auto wanted = logits_of(out, reference::ops(), ids);
-    if (symmetric) EXPECT_LE(distance(wanted, dense), 0.5);  // 8 bits are near the dense model
+    if (symmetric) {
+      EXPECT_LE(distance(wanted, dense), 0.5);  // 8 bits are near the dense model
+    }
     for (const Ops& ops : tables())
       EXPECT_LE(distance(logits_of(out, ops, ids), wanted), 1e-4) << ops.name;
   }
