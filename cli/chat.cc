@@ -12,6 +12,7 @@
 #include "cli/line_reader.h"
 #include "cli/model_options.h"
 #include "cli/sampling_options.h"
+#include "model/derive.h"
 #include "octavo/error.h"
 #include "text/template/model_template.h"
 
@@ -34,7 +35,7 @@ EngineOptions engine_options(const Options& options, const ModelSpec& spec) {
   engine.max_num_seqs = 1;
   engine.max_model_len = options.model.max_model_len > 0
                              ? options.model.max_model_len
-                             : std::min(kUsualTokens, spec.max_positions);
+                             : std::min(kUsualTokens, max_sequence_tokens(spec));
   return engine;
 }
 

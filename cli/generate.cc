@@ -8,12 +8,12 @@
 
 #include "base/file.h"
 #include "base/json.h"
-#include "base/log.h"
 #include "cli/answer.h"
 #include "cli/command.h"
 #include "cli/interrupt.h"
 #include "cli/model_options.h"
 #include "cli/sampling_options.h"
+#include "model/derive.h"
 #include "octavo/error.h"
 
 // `octavo generate`: one prompt, streamed, or many from stdin, batched through the engine.
@@ -163,13 +163,8 @@ EngineOptions engine_options(const Options& options, const ModelSpec& spec,
     const auto tokens = static_cast<int64_t>(prompt.ids.size());
     longest = std::max(longest, tokens + std::max<int64_t>(prompt.sampling.max_tokens, 1));
   }
-  int64_t limit = options.model.max_model_len;
-  if (limit == 0) {
-    // Positions that rotate go on past the trained length; learned ones end.
-    limit = spec.embedding.learned_positions > 0 ? spec.embedding.learned_positions : longest;
-    if (longest > spec.max_positions && options.model.verbose)
-      log_line("longer than the model's own length: answers may degrade");
-  }
+  const int64_t limit =
+      options.model.max_model_len > 0 ? options.model.max_model_len : max_sequence_tokens(spec);
   EngineOptions engine;
   engine.max_model_len = std::min(limit, longest);
   engine.max_num_seqs = std::min<int64_t>(kMaxBatch, static_cast<int64_t>(prompts.size()));

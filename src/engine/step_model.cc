@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "model/derive.h"
 #include "model/model.h"
 #include "tensor/queue.h"
 #include "tensor/workspace.h"
@@ -46,7 +47,7 @@ StepModel step_model(std::shared_ptr<const Model> model, ThreadPool& pool, int64
                      int64_t max_rows) {
   StepModel result;
   result.vocab = model->spec.vocab;
-  result.max_positions = model->spec.max_positions;
+  result.max_positions = max_sequence_tokens(model->spec);
   result.rope_trained_tokens = rope_limit(model->spec);
   for (size_t layer = 0; layer < model->spec.layers.size(); ++layer) {
     result.kv.push_back(model->kv_shape(static_cast<int64_t>(layer), block_tokens));

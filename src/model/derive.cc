@@ -1,5 +1,7 @@
 #include "model/derive.h"
 
+#include <algorithm>
+
 namespace octavo {
 namespace {
 
@@ -15,25 +17,22 @@ struct Collector {
     return layer_name(spec, layer, root, suffix);
   }
 
-  void add(Role role, const std::string& name, int64_t out, int64_t in, bool bias) const {
+  // A matrix [out, in] of its own, or the part of a fused one that `rows` picks out of its
+  // `stored_out`.
+  struct Shape {
+    int64_t out, in;
+    RowMap rows = {};
+    int64_t stored_out = 0;  // 0: not fused
+  };
+  void add(Role role, const std::string& name, const Shape& shape, bool bias) const {
+    const int64_t stored_out = shape.stored_out > 0 ? shape.stored_out : shape.out;
     parts.push_back({.layer = layer,
                      .role = role,
                      .name = full(name),
-                     .rows = {},
-                     .out = out,
-                     .in = in,
-                     .stored = {out, in, spec.names.transposed},
-                     .bias = bias});
-  }
-  void add_fused(Role role, const std::string& name, const RowMap& rows, int64_t out,
-                 int64_t stored_out, int64_t in, bool bias) const {
-    parts.push_back({.layer = layer,
-                     .role = role,
-                     .name = full(name),
-                     .rows = rows,
-                     .out = out,
-                     .in = in,
-                     .stored = {stored_out, in, spec.names.transposed},
+                     .rows = shape.rows,
+                     .out = shape.out,
+                     .in = shape.in,
+                     .stored = {stored_out, shape.in, spec.names.transposed},
                      .bias = bias});
   }
 
@@ -43,38 +42,37 @@ struct Collector {
                   e = a.head_dim;
     switch (n.qkv_rows) {
       case QkvRows::separate:
-        add(Role::q, n.q, q, spec.hidden, a.qkv_bias);
-        add(Role::k, n.k, kv, spec.hidden, a.qkv_bias);
-        add(Role::v, n.v, kv, spec.hidden, a.qkv_bias);
+        add(Role::q, n.q, {q, spec.hidden}, a.qkv_bias);
+        add(Role::k, n.k, {kv, spec.hidden}, a.qkv_bias);
+        add(Role::v, n.v, {kv, spec.hidden}, a.qkv_bias);
         break;
       case QkvRows::blocks:
-        add_fused(Role::q, n.qkv, {.first = 0}, q, all, spec.hidden, a.qkv_bias);
-        add_fused(Role::k, n.qkv, {.first = q}, kv, all, spec.hidden, a.qkv_bias);
-        add_fused(Role::v, n.qkv, {.first = q + kv}, kv, all, spec.hidden, a.qkv_bias);
+        add(Role::q, n.qkv, {q, spec.hidden, {.first = 0}, all}, a.qkv_bias);
+        add(Role::k, n.qkv, {kv, spec.hidden, {.first = q}, all}, a.qkv_bias);
+        add(Role::v, n.qkv, {kv, spec.hidden, {.first = q + kv}, all}, a.qkv_bias);
         break;
       case QkvRows::per_head:
-        add_fused(Role::q, n.qkv, {.first = 0, .run = e, .stride = 3 * e}, q, all, spec.hidden,
-                  a.qkv_bias);
-        add_fused(Role::k, n.qkv, {.first = e, .run = e, .stride = 3 * e}, kv, all, spec.hidden,
-                  a.qkv_bias);
-        add_fused(Role::v, n.qkv, {.first = 2 * e, .run = e, .stride = 3 * e}, kv, all, spec.hidden,
-                  a.qkv_bias);
+        add(Role::q, n.qkv, {q, spec.hidden, {.first = 0, .run = e, .stride = 3 * e}, all},
+            a.qkv_bias);
+        add(Role::k, n.qkv, {kv, spec.hidden, {.first = e, .run = e, .stride = 3 * e}, all},
+            a.qkv_bias);
+        add(Role::v, n.qkv, {kv, spec.hidden, {.first = 2 * e, .run = e, .stride = 3 * e}, all},
+            a.qkv_bias);
         break;
     }
-    add(Role::o, n.o, spec.hidden, q, a.out_bias);
+    add(Role::o, n.o, {spec.hidden, q}, a.out_bias);
   }
 
   void operator()(const MlpSpec& m) const {
     const Names& n = spec.names;
     if (m.gated && !n.gate_up.empty()) {
-      add_fused(Role::gate, n.gate_up, {.first = 0}, m.hidden, 2 * m.hidden, spec.hidden, m.bias);
-      add_fused(Role::up, n.gate_up, {.first = m.hidden}, m.hidden, 2 * m.hidden, spec.hidden,
-                m.bias);
+      add(Role::gate, n.gate_up, {m.hidden, spec.hidden, {.first = 0}, 2 * m.hidden}, m.bias);
+      add(Role::up, n.gate_up, {m.hidden, spec.hidden, {.first = m.hidden}, 2 * m.hidden}, m.bias);
     } else {
-      if (m.gated) add(Role::gate, n.gate, m.hidden, spec.hidden, m.bias);
-      add(Role::up, n.up, m.hidden, spec.hidden, m.bias);
+      if (m.gated) add(Role::gate, n.gate, {m.hidden, spec.hidden}, m.bias);
+      add(Role::up, n.up, {m.hidden, spec.hidden}, m.bias);
     }
-    add(Role::down, n.down, spec.hidden, m.hidden, m.bias);
+    add(Role::down, n.down, {spec.hidden, m.hidden}, m.bias);
   }
 };
 
@@ -113,6 +111,18 @@ int64_t parameters(const ModelSpec& spec) {
     }
   }
   return total;
+}
+
+int64_t max_sequence_tokens(const ModelSpec& spec) {
+  int64_t tokens = spec.max_positions;
+  for (const LayerSpec& layer : spec.layers) {
+    const AttentionSpec& a = attention_of(layer);
+    const auto* dynamic = a.rope ? std::get_if<RopeSpec::Dynamic>(&a.rope->scaling) : nullptr;
+    if (dynamic == nullptr) continue;
+    const double stretched = dynamic->factor * static_cast<double>(dynamic->trained_tokens);
+    tokens = std::max(tokens, static_cast<int64_t>(std::min(stretched, 2147483647.0)));
+  }
+  return tokens;
 }
 
 int64_t kv_bytes_per_token(const ModelSpec& spec, DType dtype) {

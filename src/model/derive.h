@@ -32,6 +32,9 @@ std::string layer_name(const ModelSpec& spec, int64_t layer, const std::string& 
                        const std::string& suffix);
 
 int64_t parameters(const ModelSpec& spec);
+// Tokens of the longest sequence that the model is made for: the config's positions, or where its
+// rope stretches by a factor (dynamic), the trained length times that.
+int64_t max_sequence_tokens(const ModelSpec& spec);
 int64_t kv_bytes_per_token(const ModelSpec& spec, DType dtype);
 
 // One attention block of each layer, for whoever only needs its geometry.

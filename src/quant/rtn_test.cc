@@ -72,7 +72,8 @@ TEST(RoundRows, packs_what_element_unpacks_within_half_a_step) {
         error += off * off;
       }
     }
-    EXPECT_NEAR(packed.squared_error, error, 1e-6 * error);
+    // element() multiplies in float, the quantizer adds up in double.
+    EXPECT_NEAR(packed.squared_error, error, 1e-4 * error);
   }
 }
 

@@ -10,7 +10,7 @@ say() { printf '== %s\n' "$*"; }
 build_packages='
 g++ cmake ninja-build ccache pkg-config
 nlohmann-json3-dev libsimdjson-dev libcli11-dev libpcre2-dev libutf8proc-dev libedit-dev
-libboost1.83-dev|libboost1.81-dev libssl-dev zlib1g-dev libgtest-dev'
+libboost1.83-dev|libboost1.81-dev libssl-dev libgtest-dev librapidcheck-dev'
 test_packages='python3 python3-venv ca-certificates curl binutils'
 demo_packages='python3 curl'
 bench_packages='libbenchmark-dev'
@@ -63,10 +63,10 @@ install_packages() {
     as_root=(sudo)
   fi
   say "installing ${missing//$'\n'/ }"
-  "${as_root[@]}" apt-get update -qq
+  "${as_root[@]}" apt-get update -qq -o Acquire::Retries=3
   for need in $missing; do needed+=("$(offered_package "$need")"); done
   "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq \
-    --no-install-recommends -o Dpkg::Use-Pty=0 "${needed[@]}" </dev/null >/dev/null
+    --no-install-recommends -o Dpkg::Use-Pty=0 -o Acquire::Retries=3 "${needed[@]}" </dev/null >/dev/null
 }
 
 # Sets $python: the interpreter of .venv, or python3 alone with the reason in $no_venv.
@@ -110,10 +110,13 @@ build_targets() {
   for target in "$@"; do targets+=(--target "$target"); done
   [ -w "${HOME:-/nonexistent}" ] || export CCACHE_DIR=${CCACHE_DIR:-$PWD/.cache/ccache}
   say "building ($preset)"
-  cmake --preset "$preset" "${definitions[@]}" >"$PWD/build-configure.log" 2>&1 || {
-    cat "$PWD/build-configure.log" >&2
+  local log
+  log=$(mktemp)
+  if ! cmake --preset "$preset" "${definitions[@]}" >"$log" 2>&1; then
+    cat "$log" >&2
+    rm -f "$log"
     return 1
-  }
-  rm -f "$PWD/build-configure.log"
+  fi
+  rm -f "$log"
   cmake --build "$build_dir" -j"$(build_jobs)" "${targets[@]}"
 }
