@@ -55,6 +55,9 @@ endfunction()
 
 # octavo_test(PROGRAM SOURCES ... DEPS folder ...): a GoogleTest program, run by ctest from the source root.
 function(octavo_test program)
+  if(NOT OCTAVO_TESTS)
+    return()
+  endif()
   cmake_parse_arguments(ARG "" "" "SOURCES;DEPS" ${ARGN})
   set(deps)
   foreach(dep ${ARG_DEPS})

@@ -39,7 +39,7 @@ struct Perplexity {
 struct PerplexityRequest {
   std::vector<TokenId> ids;
   int64_t window = 512, limit = 0;
-  std::function<void(int64_t done, int64_t all)> progress;
+  std::function<void(int64_t done, int64_t all)> progress = {};
 };
 Perplexity measure_perplexity(const Model& model, ThreadPool& pool,
                               const PerplexityRequest& request, const Model* baseline = nullptr);
@@ -62,7 +62,7 @@ struct ChoiceResult {
 struct ChoiceRequest {
   std::vector<ChoiceItem> items;
   int64_t max_tokens = 512;  // only the last so many tokens of context and continuation are run
-  std::function<void(int64_t done, int64_t all)> progress;
+  std::function<void(int64_t done, int64_t all)> progress = {};
 };
 ChoiceResult measure_choices(const Model& model, ThreadPool& pool, const Tokenizer& tokenizer,
                              const ChoiceRequest& request);

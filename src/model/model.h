@@ -66,7 +66,7 @@ enum class DTypeChoice : uint8_t { automatic, float32, bfloat16, float16 };
 struct LoadOptions {
   DTypeChoice dtype = DTypeChoice::automatic;
   // Called from one thread at a time.
-  std::function<void(size_t done_bytes, size_t all_bytes)> progress;
+  std::function<void(size_t done_bytes, size_t all_bytes)> progress = {};
 };
 
 // Opens a model directory (config.json, safetensors, single or sharded) and loads it for `ops`. The

@@ -55,12 +55,14 @@ std::optional<Value> subscript(Runtime& runtime, const Value& object, const Valu
   }
   int64_t index = 0;
   if (!key.integer(index)) return std::nullopt;
-  const bool indexable = object.sequence() || object.text() || dynamic_cast<Range*>(object.object());
+  const bool indexable =
+      object.sequence() || object.text() || dynamic_cast<Range*>(object.object());
   if (!indexable) return std::nullopt;
   const int64_t size = runtime.length(object);
   if (index < 0) index += size;
   if (index < 0 || index >= size) return std::nullopt;
-  if (const Sequence* sequence = object.sequence()) return sequence->items[static_cast<size_t>(index)];
+  if (const Sequence* sequence = object.sequence())
+    return sequence->items[static_cast<size_t>(index)];
   if (const Text* text = object.text()) {
     const size_t at = character_offset(text->bytes, index);
     return runtime.text_like(object, text->bytes.substr(at, character_bytes(text->bytes, at)));
@@ -99,7 +101,8 @@ Value slice_text(Runtime& runtime, const Value& object, const Steps& steps) {
   if (steps.step == 1) {
     const size_t from = character_offset(text, steps.start);
     const std::string_view rest = std::string_view(text).substr(from);
-    return runtime.text_like(object, std::string(rest.substr(0, character_offset(rest, steps.count))));
+    return runtime.text_like(object,
+                             std::string(rest.substr(0, character_offset(rest, steps.count))));
   }
   std::vector<size_t> offsets;
   for (size_t at = 0; at < text.size(); at += character_bytes(text, at)) offsets.push_back(at);

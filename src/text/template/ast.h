@@ -91,9 +91,9 @@ struct Conditional {
 };
 
 struct Expr {
-  using Node = std::variant<Literal, Name, SequenceExpr, DictExpr, Attribute, Item, Slice, Call,
-                            FilterExpr, TestExpr, Binary, Concat, Compare, Logic, Not, Sign,
-                            Conditional>;
+  using Node =
+      std::variant<Literal, Name, SequenceExpr, DictExpr, Attribute, Item, Slice, Call, FilterExpr,
+                   TestExpr, Binary, Concat, Compare, Logic, Not, Sign, Conditional>;
   Node node;
   int line = 1;
   int depth = 1;  // levels of this tree: bounds recursion over it

@@ -12,16 +12,16 @@ namespace octavo::jinja {
 // cheap expressions are paid for as well as loop iterations.
 class Budget {
  public:
-  static constexpr int64_t kStep = 16;       // a loop iteration, a call
-  static constexpr int64_t kNode = 2;        // an expression or a statement
-  static constexpr int64_t kItem = 1;        // an element copied, compared or printed
-  static constexpr int64_t kObject = 128;    // something that lives until the end of the rendering
+  static constexpr int64_t kStep = 16;     // a loop iteration, a call
+  static constexpr int64_t kNode = 2;      // an expression or a statement
+  static constexpr int64_t kItem = 1;      // an element copied, compared or printed
+  static constexpr int64_t kObject = 128;  // something that lives until the end of the rendering
   static constexpr int64_t kBytesPerUnit = 4;
-  static constexpr int kMaxLevels = 1500;    // nested evaluations: bounds the C++ stack
+  static constexpr int kMaxLevels = 1500;  // nested evaluations: bounds the C++ stack
 
   explicit Budget(const TemplateLimits& limits)
-      : limits_(limits), left_(limits.max_steps > INT64_MAX / kStep ? INT64_MAX
-                                                                    : limits.max_steps * kStep) {}
+      : limits_(limits),
+        left_(limits.max_steps > INT64_MAX / kStep ? INT64_MAX : limits.max_steps * kStep) {}
 
   void spend(int64_t units) {
     left_ -= units;

@@ -115,7 +115,17 @@ size_t space_before(std::string_view text, size_t end) {
 
 bool is_alpha(char32_t c) { return in(alpha_ranges(), c); }
 bool is_decimal(char32_t c) { return in(decimal_ranges(), c); }
-bool is_alnum(char32_t c) { return is_alpha(c) || in(numeric_ranges(), c); }
+bool is_digit(char32_t c) {
+  static constexpr CodeRange kShaped[] = {
+      {0xB2, 0xB3},       {0xB9, 0xB9},       {0x1369, 0x1371},   {0x19DA, 0x19DA},
+      {0x2070, 0x2070},   {0x2074, 0x2079},   {0x2080, 0x2089},   {0x2460, 0x2468},
+      {0x2474, 0x247C},   {0x2488, 0x2490},   {0x24EA, 0x24EA},   {0x24F5, 0x24FD},
+      {0x24FF, 0x24FF},   {0x2776, 0x277E},   {0x2780, 0x2788},   {0x278A, 0x2792},
+      {0x10A40, 0x10A43}, {0x10E60, 0x10E68}, {0x11052, 0x1105A}, {0x1F100, 0x1F10A}};
+  return is_decimal(c) || in(kShaped, c);
+}
+bool is_numeric(char32_t c) { return in(numeric_ranges(), c); }
+bool is_alnum(char32_t c) { return is_alpha(c) || is_numeric(c); }
 bool is_upper(char32_t c) { return in(upper_ranges(), c); }
 bool is_lower(char32_t c) { return in(lower_ranges(), c); }
 bool is_printable(char32_t c) { return !in(unprintable_ranges(), c); }
@@ -141,9 +151,28 @@ std::string title(std::string_view text) {
   });
 }
 std::string swapcase(std::string_view text) {
-  return map_case(text, [](char32_t c) -> const Case& {
-    return is_upper(c) ? lower_case() : upper_case();
-  });
+  return map_case(
+      text, [](char32_t c) -> const Case& { return is_upper(c) ? lower_case() : upper_case(); });
+}
+std::string casefold(std::string_view text) {
+  std::string out;
+  for (size_t at = 0; at < text.size();) {
+    const utf8::Decoded d = utf8::decode(text, at);
+    const std::string_view bytes = text.substr(at, static_cast<size_t>(d.bytes));
+    const char32_t c = d.code_point;
+    at += bytes.size();
+    constexpr char32_t kDotlessI = 0x131, kCapitalSharpS = 0x1E9E;
+    // Cherokee folds to its capitals, which are older in Unicode than its small letters.
+    const bool cherokee = (c >= 0x13A0 && c <= 0x13FD) || (c >= 0xAB70 && c <= 0xABBF);
+    if (c == kDotlessI) {
+      out += bytes;
+    } else if (c == kCapitalSharpS) {
+      out += "ss";
+    } else {
+      out += cherokee ? upper(bytes) : lower(upper(bytes));
+    }
+  }
+  return out;
 }
 
 }  // namespace octavo::jinja

@@ -25,6 +25,9 @@ size_t space_before(std::string_view text, size_t end);
 // Unicode properties, from the tables of unicode_data.cc.
 bool is_alpha(char32_t c);
 bool is_decimal(char32_t c);
+// Decimals, and digits of other shapes: superscripts, circled ones.
+bool is_digit(char32_t c);
+bool is_numeric(char32_t c);
 bool is_alnum(char32_t c);
 bool is_upper(char32_t c);
 bool is_lower(char32_t c);
@@ -39,5 +42,7 @@ std::string capitalize(std::string_view text);
 // str.title(): every run of letters capitalized.
 std::string title(std::string_view text);
 std::string swapcase(std::string_view text);
+// For comparisons without case: str.casefold().
+std::string casefold(std::string_view text);
 
 }  // namespace octavo::jinja

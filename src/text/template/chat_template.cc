@@ -19,18 +19,19 @@ Value text_value(jinja::Runtime& runtime, const std::string& text) {
   return runtime.text(utf8::is_valid(text) ? text : utf8::sanitize(text));
 }
 
-Value from_json(jinja::Runtime& runtime, const Json& json);
+// `depth` counts the containers around it.
+Value from_json(jinja::Runtime& runtime, const Json& json, int depth);
 
-jinja::Dict dict_from_json(jinja::Runtime& runtime, const Json& json) {
+jinja::Dict dict_from_json(jinja::Runtime& runtime, const Json& json, int depth) {
+  depth = jinja::Runtime::deeper(depth);
   jinja::Dict dict;
   for (const auto& [key, value] : json.items()) {
-    dict.set(runtime, text_value(runtime, key), from_json(runtime, value));
+    dict.set(runtime, text_value(runtime, key), from_json(runtime, value, depth));
   }
   return dict;
 }
 
-Value from_json(jinja::Runtime& runtime, const Json& json) {
-  const jinja::Budget::Level level(runtime.budget);
+Value from_json(jinja::Runtime& runtime, const Json& json, int depth) {
   switch (json.type()) {
     case Json::value_t::boolean:
       return json.get<bool>();
@@ -47,11 +48,12 @@ Value from_json(jinja::Runtime& runtime, const Json& json) {
       return text_value(runtime, json.get_ref<const std::string&>());
     case Json::value_t::array: {
       std::vector<Value> items;
-      for (const Json& item : json) items.push_back(from_json(runtime, item));
+      depth = jinja::Runtime::deeper(depth);
+      for (const Json& item : json) items.push_back(from_json(runtime, item, depth));
       return runtime.list(std::move(items));
     }
     case Json::value_t::object:
-      return runtime.dict(dict_from_json(runtime, json));
+      return runtime.dict(dict_from_json(runtime, json, depth));
     default:
       return jinja::None{};
   }
@@ -79,7 +81,7 @@ ChatTemplate ChatTemplate::compile(std::string_view source, std::string_view whe
 std::string ChatTemplate::render(const Json& context, const TemplateOptions& options) const {
   jinja::Runtime runtime(options.limits, options.now);
   const jinja::Dict variables =
-      context.is_object() ? dict_from_json(runtime, context) : jinja::Dict{};
+      context.is_object() ? dict_from_json(runtime, context, 0) : jinja::Dict{};
   return jinja::Evaluator(runtime, variables).render(parsed_->body);
 }
 

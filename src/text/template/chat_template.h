@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <ctime>
 #include <filesystem>
 #include <memory>
@@ -19,9 +20,12 @@ struct TemplateOptions {
 };
 
 // A chat template: the Jinja of Hugging Face models, under the rules of transformers' immutable
-// sandbox, with bounds on time and memory. Immutable; any thread may render.
+// sandbox, with bounds on time and memory. Immutable; any thread with a stack of kStackBytes may
+// compile and render.
 class ChatTemplate {
  public:
+  static constexpr size_t kStackBytes = size_t{1} << 20;
+
   // Throws Error naming `where` for text that is no template.
   static ChatTemplate compile(std::string_view source, std::string_view where);
 

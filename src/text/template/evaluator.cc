@@ -16,9 +16,7 @@ class Macro final : public Object {
       : evaluator_(evaluator), def_(std::move(def)), closure_(std::move(closure)) {}
   std::string_view type_name() const override { return "Macro"; }
   bool callable() const override { return true; }
-  Value call(Runtime&, Args& args) override {
-    return evaluator_.call_macro(*def_, closure_, args);
-  }
+  Value call(Runtime&, Args& args) override { return evaluator_.call_macro(*def_, closure_, args); }
   std::optional<Value> attribute(Runtime& runtime, std::string_view name) override {
     if (name == "name") return runtime.text(def_->name);
     return std::nullopt;
@@ -32,7 +30,7 @@ class Macro final : public Object {
 };
 
 // The variable `loop`.
-class Loop final : public Object {
+class Loop final : public Object, public std::enable_shared_from_this<Loop> {
  public:
   struct Origin {
     Evaluator& evaluator;
@@ -88,15 +86,15 @@ class Loop final : public Object {
 
 class LoopMethod final : public Object {
  public:
-  LoopMethod(Loop& loop, bool cycle) : loop_(loop), cycle_(cycle) {}
+  LoopMethod(std::shared_ptr<Loop> loop, bool cycle) : loop_(std::move(loop)), cycle_(cycle) {}
   std::string_view type_name() const override { return "method"; }
   bool callable() const override { return true; }
   Value call(Runtime& runtime, Args& args) override {
-    return cycle_ ? loop_.cycle(args) : loop_.changed(runtime, args);
+    return cycle_ ? loop_->cycle(args) : loop_->changed(runtime, args);
   }
 
  private:
-  Loop& loop_;  // kept by the rendering, as every loop is
+  std::shared_ptr<Loop> loop_;
   bool cycle_;
 };
 
@@ -113,7 +111,7 @@ std::optional<Value> Loop::attribute(Runtime&, std::string_view name) {
   if (name == "previtem") return neighbour(index_ - 1, "there is no previous item");
   if (name == "nextitem") return neighbour(index_ + 1, "there is no next item");
   if (name == "cycle" || name == "changed") {
-    return ObjectRef(std::make_shared<LoopMethod>(*this, name == "cycle"));
+    return ObjectRef(std::make_shared<LoopMethod>(shared_from_this(), name == "cycle"));
   }
   return std::nullopt;
 }
@@ -354,8 +352,8 @@ Value Evaluator::call_macro(const MacroDef& def, const FrameRef& closure, Args& 
     }
     frame->set(name, std::move(value));
   }
-  const bool explicit_caller = std::find(signature.names.begin(), signature.names.end(),
-                                         "caller") != signature.names.end();
+  const bool explicit_caller =
+      std::find(signature.names.begin(), signature.names.end(), "caller") != signature.names.end();
   if (signature.uses_caller && !explicit_caller) {
     const auto caller = take_named("caller");
     frame->set("caller", caller ? *caller : undefined("No caller defined"));
@@ -369,8 +367,9 @@ Value Evaluator::call_macro(const MacroDef& def, const FrameRef& closure, Args& 
   }
   const size_t used = std::min(count, args.positional.size());
   if (signature.uses_varargs) {
-    frame->set("varargs", runtime_.tuple({args.positional.begin() + static_cast<std::ptrdiff_t>(used),
-                                          args.positional.end()}));
+    frame->set("varargs",
+               runtime_.tuple({args.positional.begin() + static_cast<std::ptrdiff_t>(used),
+                               args.positional.end()}));
   } else if (args.positional.size() > count) {
     fail("macro '" + def.name + "' takes not more than " + std::to_string(count) + " argument(s)");
   }

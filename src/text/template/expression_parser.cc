@@ -31,8 +31,7 @@ struct ChildDepth {
   int operator()(const Attribute& n) const { return depth_of(n.object); }
   int operator()(const Item& n) const { return std::max(depth_of(n.object), depth_of(n.key)); }
   int operator()(const Slice& n) const {
-    return std::max(
-        {depth_of(n.object), depth_of(n.start), depth_of(n.stop), depth_of(n.step)});
+    return std::max({depth_of(n.object), depth_of(n.start), depth_of(n.stop), depth_of(n.step)});
   }
   int operator()(const Call& n) const { return std::max(depth_of(n.callee), depth_of(n.args)); }
   int operator()(const FilterExpr& n) const {
@@ -111,8 +110,8 @@ ExprPtr ExpressionParser::make(Expr::Node node, int line) {
 }
 
 void ExpressionParser::check_known() const {
-  if (!unknown_.empty()) fail_at(unknown_[0].second, "no filter or test named '" +
-                                                         unknown_[0].first + "'");
+  if (!unknown_.empty())
+    fail_at(unknown_[0].second, "no filter or test named '" + unknown_[0].first + "'");
 }
 
 void ExpressionParser::note_use(std::string_view name) {

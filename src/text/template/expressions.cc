@@ -117,8 +117,7 @@ Value Evaluator::call_expression(const Call& node, Frame& frame, const Value* ca
     const Value self = eval(attribute->object, frame);
     if ((self.text() || self.dict()) &&
         method_access(self, attribute->name) == MethodAccess::allowed) {
-      return call_method(runtime_, self, attribute->name,
-                         with_caller(arguments(node.args, frame)));
+      return call_method(runtime_, self, attribute->name, with_caller(arguments(node.args, frame)));
     }
     const Value callee = get_attribute(runtime_, self, attribute->name);
     Args args = with_caller(arguments(node.args, frame));

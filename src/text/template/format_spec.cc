@@ -47,8 +47,9 @@ std::string grouped(const std::string& digits, char separator) {
 
 std::string format_number(Runtime& runtime, const Value& value, const FormatSpec& spec) {
   int64_t integer = 0;
-  const bool as_integer = value.integer(integer) && std::string_view("\0bcdoxXn", 8).find(spec.type) !=
-                                                        std::string_view::npos;
+  const bool as_integer =
+      value.integer(integer) &&
+      std::string_view("\0bcdoxXn", 8).find(spec.type) != std::string_view::npos;
   if (as_integer) {
     if (spec.precision >= 0) fail("Precision not allowed in integer format specifier");
     if (spec.type == 'c') {
@@ -57,8 +58,8 @@ std::string format_number(Runtime& runtime, const Value& value, const FormatSpec
                                                              : utf8::kReplacement);
       return lay_out_text(runtime, text, spec);
     }
-    const auto magnitude = integer < 0 ? 0 - static_cast<uint64_t>(integer)
-                                       : static_cast<uint64_t>(integer);
+    const auto magnitude =
+        integer < 0 ? 0 - static_cast<uint64_t>(integer) : static_cast<uint64_t>(integer);
     return lay_out_number(runtime, integer_digits(magnitude, spec.type, spec.alternate),
                           integer < 0, spec);
   }
@@ -160,7 +161,8 @@ std::string lay_out_text(Runtime& runtime, std::string text, const FormatSpec& s
   runtime.budget.take_text(text.size() + static_cast<size_t>(std::max<int64_t>(pad, 0)));
   if (pad <= 0) return text;
   if (spec.align == '>') return repeat(spec.fill, pad) + text;
-  if (spec.align == '^') return repeat(spec.fill, pad / 2) + text + repeat(spec.fill, pad - pad / 2);
+  if (spec.align == '^')
+    return repeat(spec.fill, pad / 2) + text + repeat(spec.fill, pad - pad / 2);
   return text + repeat(spec.fill, pad);
 }
 

@@ -29,7 +29,7 @@ class Function final : public Object {
 };
 
 // cycler("a", "b"): next() walks round and round.
-class Cycler final : public Object {
+class Cycler final : public Object, public std::enable_shared_from_this<Cycler> {
  public:
   explicit Cycler(std::vector<Value> items) : items_(std::move(items)) {}
   std::string_view type_name() const override { return "Cycler"; }
@@ -40,34 +40,34 @@ class Cycler final : public Object {
     return items_[at];
   }
   void reset() { at_ = 0; }
-  void clear() override { items_.resize(1, None{}); }
+  void clear() override { items_.assign(1, None{}); }
 
  private:
-  friend class CyclerMethod;
   std::vector<Value> items_;
   size_t at_ = 0;
 };
 
 class CyclerMethod final : public Object {
  public:
-  CyclerMethod(Cycler& cycler, bool reset) : cycler_(cycler), reset_(reset) {}
+  CyclerMethod(std::shared_ptr<Cycler> cycler, bool reset)
+      : cycler_(std::move(cycler)), reset_(reset) {}
   std::string_view type_name() const override { return "method"; }
   bool callable() const override { return true; }
   Value call(Runtime&, Args&) override {
-    if (!reset_) return cycler_.next();
-    cycler_.reset();
+    if (!reset_) return cycler_->next();
+    cycler_->reset();
     return None{};
   }
 
  private:
-  Cycler& cycler_;  // kept by the rendering, as every cycler is
+  std::shared_ptr<Cycler> cycler_;
   bool reset_;
 };
 
 std::optional<Value> Cycler::attribute(Runtime&, std::string_view name) {
   if (name == "current") return items_[at_];
   if (name != "next" && name != "reset") return std::nullopt;
-  return ObjectRef(std::make_shared<CyclerMethod>(*this, name == "reset"));
+  return ObjectRef(std::make_shared<CyclerMethod>(shared_from_this(), name == "reset"));
 }
 
 // joiner(", "): nothing at the first call, the separator from then on.
@@ -80,6 +80,8 @@ class Joiner final : public Object {
     if (std::exchange(used_, true)) return separator_;
     return runtime.text("");
   }
+  // A joiner may hold a joiner, without end.
+  void clear() override { separator_ = None{}; }
 
  private:
   Value separator_;
@@ -109,7 +111,7 @@ Dict entries(Runtime& runtime, const Args& args, std::string_view function) {
       out = *dict;
       runtime.budget.take_items(out.entries.size());
     } else {
-      for (const Value& pair : runtime.iterate(from)->items) {
+      for (const SequenceRef all = runtime.iterate(from); const Value& pair : all->items) {
         const SequenceRef two = runtime.iterate(pair);
         if (two->items.size() != 2) fail("dictionary update sequence needs pairs");
         out.set(runtime, two->items[0], two->items[1]);
@@ -177,8 +179,7 @@ Value cycler(Runtime& runtime, const Args& args) {
 
 Value joiner(Runtime& runtime, const Args& args) {
   const Parameters p(args, "joiner", {"sep"});
-  return ObjectRef(
-      runtime.keep(std::make_shared<Joiner>(p.given(0) ? p[0] : runtime.text(", "))));
+  return ObjectRef(runtime.keep(std::make_shared<Joiner>(p.given(0) ? p[0] : runtime.text(", "))));
 }
 
 struct Entry {

@@ -1,8 +1,8 @@
 #include "text/template/json_writer.h"
 
-#include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <list>
 
 #include "base/utf8.h"
 #include "text/template/operators.h"
@@ -135,21 +135,20 @@ class Writer {
       out_ += "{}";
       return;
     }
-    std::vector<const std::pair<Value, Value>*> entries;
+    std::list<const std::pair<Value, Value>*> entries;  // std::list sorts safely under any order
     for (const auto& entry : dict.entries) entries.push_back(&entry);
     if (style_.sort_keys) {
-      std::stable_sort(entries.begin(), entries.end(), [&](const auto* a, const auto* b) {
-        return less(runtime_, a->first, b->first);
-      });
+      entries.sort(
+          [&](const auto* a, const auto* b) { return less(runtime_, a->first, b->first); });
     }
     out_ += '{';
     ++level_;
-    for (size_t i = 0; i < entries.size(); ++i) {
-      if (i > 0) out_ += style_.item_separator;
+    for (const auto* entry : entries) {
+      if (entry != entries.front()) out_ += style_.item_separator;
       new_line();
-      key(entries[i]->first);
+      key(entry->first);
       out_ += style_.key_separator;
-      write(entries[i]->second);
+      write(entry->second);
     }
     --level_;
     new_line();

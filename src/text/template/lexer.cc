@@ -125,6 +125,7 @@ class Lexer {
          tag = source_.find("{%", tag + 1)) {
       if (end_raw(tag)) return true;
     }
+    if (at_ == source_.size()) return true;  // Jinja forgives a raw that holds nothing
     fail_at(line_, "missing end of raw directive");
   }
 

@@ -33,7 +33,7 @@ Value copy(Runtime&, const Value& self, const Args& args) {
 Value fromkeys(Runtime& runtime, const Value&, const Args& args) {
   const Parameters p(args, "fromkeys", {"iterable", "value"}, 1);
   Dict out;
-  for (const Value& key : runtime.iterate(p[0])->items) {
+  for (const SequenceRef all = runtime.iterate(p[0]); const Value& key : all->items) {
     out.set(runtime, key, p.given(1) ? p[1] : Value(None{}));
   }
   return runtime.dict(std::move(out));

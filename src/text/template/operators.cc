@@ -18,7 +18,8 @@ constexpr std::string_view kSymbols[] = {"+", "-", "*", "/", "//", "%", "**"};
   if (b.is_undefined()) fail_undefined(b);
   if (op == BinaryOp::add && (a.is_text() || a.sequence())) {
     const std::string type(type_name(a));
-    fail("can only concatenate " + type + " (not \"" + std::string(type_name(b)) + "\") to " + type);
+    fail("can only concatenate " + type + " (not \"" + std::string(type_name(b)) + "\") to " +
+         type);
   }
   fail("unsupported operand type(s) for " + std::string(kSymbols[static_cast<int>(op)]) + ": '" +
        std::string(type_name(a)) + "' and '" + std::string(type_name(b)) + "'");
@@ -104,7 +105,8 @@ Value float_binary(BinaryOp op, double a, double b) {
       const double result = std::pow(a, b);
       if (a == 0 && b < 0) fail("0.0 cannot be raised to a negative power");
       if (std::isnan(result) && !std::isnan(a) && !std::isnan(b)) fail("complex numbers");
-      if (std::isinf(result) && !std::isinf(a) && !std::isinf(b)) fail("numerical result too large");
+      if (std::isinf(result) && !std::isinf(a) && !std::isinf(b))
+        fail("numerical result too large");
       return result;
     }
   }
@@ -114,9 +116,9 @@ Value float_binary(BinaryOp op, double a, double b) {
 Value add_texts(Runtime& runtime, const Text& a, const Text& b) {
   runtime.budget.take_text(a.bytes.size() + b.bytes.size());
   if (a.markup == b.markup) return runtime.text(a.bytes + b.bytes, a.markup);
-  return runtime.text((a.markup ? a.bytes : escape_markup(a.bytes)) +
-                          (b.markup ? b.bytes : escape_markup(b.bytes)),
-                      true);
+  return runtime.text(
+      (a.markup ? a.bytes : escape_markup(a.bytes)) + (b.markup ? b.bytes : escape_markup(b.bytes)),
+      true);
 }
 
 Value add_sequences(Runtime& runtime, const Sequence& a, const Sequence& b) {

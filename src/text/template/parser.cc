@@ -12,8 +12,8 @@ namespace {
 using EndTags = std::initializer_list<std::string_view>;
 
 bool is_constant_name(std::string_view name) {
-  return name == "true" || name == "True" || name == "false" || name == "False" ||
-         name == "none" || name == "None";
+  return name == "true" || name == "True" || name == "false" || name == "False" || name == "none" ||
+         name == "None";
 }
 
 class Parser final : public ExpressionParser {

@@ -186,9 +186,9 @@ class Percent {
     if (std::string_view("eEfFgG").find(type) != std::string_view::npos) {
       if (spec.precision > kMaxFloatPrecision) fail("a format's precision is too large");
       negative = std::signbit(value.number());
-      digits = format_float(std::fabs(value.number()), type,
-                            spec.precision < 0 ? 6 : static_cast<int>(spec.precision),
-                            spec.alternate);
+      digits =
+          format_float(std::fabs(value.number()), type,
+                       spec.precision < 0 ? 6 : static_cast<int>(spec.precision), spec.alternate);
     } else {
       digits = integer(value, type, spec, negative);
     }
@@ -312,10 +312,10 @@ class Braces {
         const size_t end = path.find(']', at);
         if (path[at] != '[' || end == std::string_view::npos) fail("Missing ']' in format string");
         const std::string key(path.substr(at + 1, end - at - 1));
-        const bool number =
-            !key.empty() && key.size() < 9 && key.find_first_not_of("0123456789") == std::string::npos;
-        value = get_item(runtime_, value,
-                         number ? Value(int64_t{std::stol(key)}) : runtime_.text(key));
+        const bool number = !key.empty() && key.size() < 9 &&
+                            key.find_first_not_of("0123456789") == std::string::npos;
+        value =
+            get_item(runtime_, value, number ? Value(int64_t{std::stol(key)}) : runtime_.text(key));
         at = end + 1;
       }
     }

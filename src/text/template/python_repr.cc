@@ -73,8 +73,9 @@ void append_repr(Runtime& runtime, std::string& out, const Value& value) {
 std::string float_repr(double value) {
   if (std::isnan(value)) return "nan";
   if (std::isinf(value)) return value < 0 ? "-inf" : "inf";
-  char buffer[32];
-  const auto end = std::to_chars(buffer, buffer + sizeof buffer, value, std::chars_format::scientific);
+  char buffer[32] = {};  // the zero ends the exponent for atoi
+  const auto end =
+      std::to_chars(buffer, buffer + sizeof buffer, value, std::chars_format::scientific);
   const std::string_view text(buffer, static_cast<size_t>(end.ptr - buffer));
   const bool negative = text.front() == '-';
   const size_t e = text.find('e');
@@ -85,10 +86,12 @@ std::string float_repr(double value) {
   }
   std::string out = negative ? "-" : "";
   if (exponent >= kFixedFrom && exponent < kFixedTo) {
-    if (exponent < 0) return out + "0." + std::string(static_cast<size_t>(-exponent - 1), '0') + digits;
+    if (exponent < 0)
+      return out + "0." + std::string(static_cast<size_t>(-exponent - 1), '0') + digits;
     const auto whole = static_cast<size_t>(exponent) + 1;
     if (digits.size() < whole) digits.append(whole - digits.size(), '0');
-    return out + digits.substr(0, whole) + "." + (digits.size() > whole ? digits.substr(whole) : "0");
+    return out + digits.substr(0, whole) + "." +
+           (digits.size() > whole ? digits.substr(whole) : "0");
   }
   out += digits.substr(0, 1);
   if (digits.size() > 1) out += "." + digits.substr(1);

@@ -95,7 +95,8 @@ int64_t Runtime::length(const Value& value) {
 
 std::tm Runtime::now() const {
   if (now_) return *now_;
-  const std::time_t seconds = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
+  const std::time_t seconds =
+      std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
   std::tm local{};
   localtime_r(&seconds, &local);
   return local;

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <list>
 #include <optional>
 
 #include "text/template/access.h"
@@ -29,11 +30,12 @@ Items sort_keys(Runtime& runtime, const Items& items, const Value& attribute, bo
   return keys;
 }
 
-// A stable order of the indices of `keys`. `reverse` keeps the order of equal ones.
-std::vector<size_t> sorted_order(Runtime& runtime, const Items& keys, bool reverse) {
-  std::vector<size_t> order(keys.size());
-  for (size_t i = 0; i < order.size(); ++i) order[i] = i;
-  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) {
+// A stable order of the indices of `keys`. `reverse` keeps the order of equal ones. A list, as its
+// sort stays within bounds for keys without an order (NaN).
+std::list<size_t> sorted_order(Runtime& runtime, const Items& keys, bool reverse) {
+  std::list<size_t> order;
+  for (size_t i = 0; i < keys.size(); ++i) order.push_back(i);
+  order.sort([&](size_t a, size_t b) {
     return reverse ? less(runtime, keys[b], keys[a]) : less(runtime, keys[a], keys[b]);
   });
   return order;
@@ -66,7 +68,8 @@ Value last(Runtime& runtime, const Value& self, const Args&) {
   if (self.is_undefined()) fail("'Undefined' object is not reversible");
   if (dynamic_cast<Iterator*>(self.object())) fail("an iterator is not reversible");
   const SequenceRef items = runtime.iterate(self);
-  return items->items.empty() ? undefined("No last item, sequence was empty.") : items->items.back();
+  return items->items.empty() ? undefined("No last item, sequence was empty.")
+                              : items->items.back();
 }
 
 Value join(Runtime& runtime, const Value& self, const Args& args) {
@@ -74,7 +77,7 @@ Value join(Runtime& runtime, const Value& self, const Args& args) {
   const std::string separator = p.given(0) ? runtime.str(p[0]) : "";
   std::string out;
   bool start = true;
-  for (const Value& item : runtime.iterate(self)->items) {
+  for (const SequenceRef all = runtime.iterate(self); const Value& item : all->items) {
     if (!std::exchange(start, false)) out += separator;
     out += p.none(1) ? runtime.str(item) : runtime.str(get_path(runtime, item, p[1]));
     runtime.budget.spend_bytes(separator.size() + Budget::kBytesPerUnit);
@@ -120,8 +123,7 @@ Value dictsort(Runtime& runtime, const Value& self, const Args& args) {
 // One key an item, or a list of keys for "a,b".
 Items multi_keys(Runtime& runtime, const Items& all, const Parameters& p) {
   const Value attribute = p.given(2) ? p[2] : Value(None{});
-  const bool several =
-      attribute.text() && attribute.text()->bytes.find(',') != std::string::npos;
+  const bool several = attribute.text() && attribute.text()->bytes.find(',') != std::string::npos;
   if (!several) return sort_keys(runtime, all, attribute, p.flag(1));
   std::vector<Items> columns;
   std::string_view rest = attribute.text()->bytes;
@@ -153,8 +155,7 @@ Value sort(Runtime& runtime, const Value& self, const Args& args) {
 Value unique(Runtime& runtime, const Value& self, const Args& args) {
   const Parameters p(args, "unique", {"case_sensitive", "attribute"});
   const SequenceRef all = runtime.iterate(self);
-  const Items keys =
-      sort_keys(runtime, all->items, p.given(1) ? p[1] : Value(None{}), p.flag(0));
+  const Items keys = sort_keys(runtime, all->items, p.given(1) ? p[1] : Value(None{}), p.flag(0));
   Dict seen;
   Items out;
   for (size_t i = 0; i < keys.size(); ++i) {
@@ -170,11 +171,11 @@ Value extreme(Runtime& runtime, const Value& self, const Args& args) {
   const Parameters p(args, kMax ? "max" : "min", {"case_sensitive", "attribute"});
   const SequenceRef all = runtime.iterate(self);
   if (all->items.empty()) return undefined("No aggregated item, sequence was empty.");
-  const Items keys =
-      sort_keys(runtime, all->items, p.given(1) ? p[1] : Value(None{}), p.flag(0));
+  const Items keys = sort_keys(runtime, all->items, p.given(1) ? p[1] : Value(None{}), p.flag(0));
   size_t best = 0;
   for (size_t i = 1; i < keys.size(); ++i) {
-    const bool better = kMax ? less(runtime, keys[best], keys[i]) : less(runtime, keys[i], keys[best]);
+    const bool better =
+        kMax ? less(runtime, keys[best], keys[i]) : less(runtime, keys[i], keys[best]);
     if (better) best = i;
   }
   return all->items[best];
@@ -184,9 +185,9 @@ Value sum(Runtime& runtime, const Value& self, const Args& args) {
   const Parameters p(args, "sum", {"attribute", "start"});
   Value total = p.given(1) ? p[1] : Value(int64_t{0});
   if (total.is_text()) fail("sum() can't sum strings");
-  for (const Value& item : runtime.iterate(self)->items) {
-    total = binary(runtime, BinaryOp::add, total,
-                   p.none(0) ? item : get_path(runtime, item, p[0]));
+  for (const SequenceRef all = runtime.iterate(self); const Value& item : all->items) {
+    runtime.budget.spend(Budget::kStep / 2);
+    total = binary(runtime, BinaryOp::add, total, p.none(0) ? item : get_path(runtime, item, p[0]));
   }
   return total;
 }
@@ -254,7 +255,7 @@ Value pick(Runtime& runtime, const Value& self, const Args& args) {
     if (!test) fail("no test of that name");
     inner.positional.assign(args.positional.begin() + kName + 1, args.positional.end());
   }
-  for (const Value& item : runtime.iterate(self)->items) {
+  for (const SequenceRef all = runtime.iterate(self); const Value& item : all->items) {
     runtime.budget.spend(Budget::kStep / 2);
     const Value value = kAttribute ? get_path(runtime, item, args.positional[0]) : item;
     if ((test ? test(runtime, value, inner) : truthy(value)) == kKeep) out.push_back(item);
@@ -271,7 +272,8 @@ Value groupby(Runtime& runtime, const Value& self, const Args& args) {
     shown.push_back(get_path(runtime, item, p[0], fallback));
     keys.push_back(p.flag(2) ? shown.back() : ignore_case(runtime, shown.back()));
   }
-  const std::vector<size_t> order = sorted_order(runtime, keys, false);
+  const auto sorted = sorted_order(runtime, keys, false);
+  const std::vector<size_t> order(sorted.begin(), sorted.end());
   Items groups;
   for (size_t i = 0; i < order.size();) {
     Items members;
@@ -290,7 +292,7 @@ Value batch(Runtime& runtime, const Value& self, const Args& args) {
   if (count < 1) fail("batch needs a positive count");
   Items out, row;
   const auto flush = [&] { out.push_back(runtime.list(std::exchange(row, {}))); };
-  for (const Value& item : runtime.iterate(self)->items) {
+  for (const SequenceRef all = runtime.iterate(self); const Value& item : all->items) {
     if (static_cast<int64_t>(row.size()) == count) flush();
     row.push_back(item);
   }

@@ -29,14 +29,17 @@ bool is_float(const Value& v) { return v.is<double>(); }
 bool is_number(const Value& v) { return v.is_number(); }
 bool is_string(const Value& v) { return v.is_text(); }
 bool is_mapping(const Value& v) { return v.dict() != nullptr; }
-bool is_callable(const Value& v) { return v.is_undefined() || (v.object() && v.object()->callable()); }
+bool is_callable(const Value& v) {
+  return v.is_undefined() || (v.object() && v.object()->callable());
+}
 bool is_escaped(const Value& v) { return v.text() && v.text()->markup; }
 bool is_iterable(const Value& v) {
   return v.is_undefined() || v.text() || v.sequence() || v.dict() ||
          (v.object() && v.object()->iterable());
 }
 bool is_sequence(const Value& v) {
-  return v.is_undefined() || v.text() || v.sequence() || v.dict() || dynamic_cast<Range*>(v.object());
+  return v.is_undefined() || v.text() || v.sequence() || v.dict() ||
+         dynamic_cast<Range*>(v.object());
 }
 
 template <CompareOp kOp>

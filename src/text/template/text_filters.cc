@@ -10,6 +10,7 @@
 #include "text/template/filters.h"
 #include "text/template/json_writer.h"
 #include "text/template/methods.h"
+#include "text/template/object.h"
 #include "text/template/operators.h"
 #include "text/template/python_format.h"
 #include "text/template/runtime.h"
@@ -103,8 +104,7 @@ Value force_escape(Runtime& runtime, const Value& self, const Args&) {
 
 Value center(Runtime& runtime, const Value& self, const Args& args) {
   const Parameters p(args, "center", {"width"});
-  return call_method(runtime, soft_text(runtime, self), "center",
-                     {{Value(p.integer(0, 80))}, {}});
+  return call_method(runtime, soft_text(runtime, self), "center", {{Value(p.integer(0, 80))}, {}});
 }
 
 Value format(Runtime& runtime, const Value& self, const Args& args) {
@@ -156,8 +156,9 @@ Value urlencode(Runtime& runtime, const Value& self, const Args&) {
     std::string out;
     constexpr std::string_view kPlain = "_.-~";
     for (const char c : text) {
-      const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                         kPlain.find(c) != std::string_view::npos || (slash && c == '/');
+      const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                         (c >= '0' && c <= '9') || kPlain.find(c) != std::string_view::npos ||
+                         (slash && c == '/');
       if (plain) {
         out += c;
       } else if (!slash && c == ' ') {
@@ -172,22 +173,28 @@ Value urlencode(Runtime& runtime, const Value& self, const Args&) {
     }
     return out;
   };
-  if (!self.sequence() && !self.dict()) return runtime.text(quote(runtime.str(self), true));
+  const bool pairs_given =
+      self.sequence() || self.dict() || (self.object() && self.object()->iterable());
+  if (!pairs_given) return runtime.text(quote(runtime.str(self), true));
   Args none;
   const Value pairs = self.dict() ? call_method(runtime, self, "items", none) : self;
   std::string out;
-  for (const Value& pair : runtime.iterate(pairs)->items) {
+  for (const SequenceRef all = runtime.iterate(pairs); const Value& pair : all->items) {
     const SequenceRef two = runtime.iterate(pair);
     if (two->items.size() != 2) fail("urlencode needs pairs");
     if (!out.empty()) out += '&';
-    out += quote(runtime.str(two->items[0]), false) + "=" + quote(runtime.str(two->items[1]), false);
+    out +=
+        quote(runtime.str(two->items[0]), false) + "=" + quote(runtime.str(two->items[1]), false);
     runtime.budget.take_text(out.size() / 64);
   }
   return runtime.text(std::move(out));
 }
 
 JsonStyle json_style(const Parameters& p) {
-  JsonStyle style{.indent = std::nullopt, .item_separator = ", ", .key_separator = ": ", .ensure_ascii = p.flag(0),
+  JsonStyle style{.indent = std::nullopt,
+                  .item_separator = ", ",
+                  .key_separator = ": ",
+                  .ensure_ascii = p.flag(0),
                   .sort_keys = p.flag(3)};
   if (!p.none(1)) {
     int64_t width = 0;
@@ -310,6 +317,12 @@ Value round(Runtime&, const Value& self, const Args& args) {
   return self.is<double>() ? Value(rounded) : Value(static_cast<int64_t>(rounded));
 }
 
+// Filters of Jinja that chat templates have no use for: known, so that a template which names one
+// compiles, and refused when reached.
+Value not_offered(Runtime&, const Value&, const Args&) {
+  fail("this filter is not available to chat templates");
+}
+
 constexpr FilterEntry kFilters[] = {
     {"upper", map_text<upper>},
     {"lower", map_text<lower>},
@@ -333,6 +346,13 @@ constexpr FilterEntry kFilters[] = {
     {"float", to_float},
     {"abs", absolute},
     {"round", round},
+    {"filesizeformat", not_offered},
+    {"pprint", not_offered},
+    {"random", not_offered},
+    {"striptags", not_offered},
+    {"urlize", not_offered},
+    {"wordwrap", not_offered},
+    {"xmlattr", not_offered},
 };
 
 }  // namespace

@@ -39,9 +39,9 @@ Value split_method(Runtime& runtime, const Value& self, const Args& args) {
   const int64_t limit = std::max<int64_t>(p.integer(1, -1), -1);
   runtime.budget.spend_bytes(bytes_of(self).size() * 2);
   if (p.none(0)) {
-    return pieces(runtime, self,
-                  kRight ? split_space_right(bytes_of(self), limit)
-                         : split_space(bytes_of(self), limit));
+    return pieces(
+        runtime, self,
+        kRight ? split_space_right(bytes_of(self), limit) : split_space(bytes_of(self), limit));
   }
   const std::string separator = p.text(0);
   if (separator.empty()) fail("empty separator");
@@ -160,7 +160,7 @@ Value join_method(Runtime& runtime, const Value& self, const Args& args) {
   if (p[0].is_undefined()) fail_undefined(p[0]);
   std::string out;
   bool first = true;
-  for (const Value& item : runtime.iterate(p[0])->items) {
+  for (const SequenceRef all = runtime.iterate(p[0]); const Value& item : all->items) {
     if (!item.is_text()) {
       fail("sequence item: expected str instance, " + std::string(type_name(item)) + " found");
     }
@@ -241,7 +241,7 @@ Value justify(Runtime& runtime, const Value& self, const Args& args) {
   const int64_t width = p.integer(0, 0);
   const std::string fill = p.text(1, " ");
   if (character_count(fill) != 1) fail("The fill character must be exactly one character long");
-  const int64_t pad = std::max<int64_t>(width - runtime.length(self), 0);
+  const int64_t pad = std::max<int64_t>(std::max<int64_t>(width, 0) - runtime.length(self), 0);
   if (pad > runtime.budget.limits().max_output_bytes) {
     fail("the template made a text longer than the limit allows");
   }
@@ -257,10 +257,12 @@ Value justify(Runtime& runtime, const Value& self, const Args& args) {
 
 Value zfill(Runtime& runtime, const Value& self, const Args& args) {
   const Parameters p(args, "zfill", {"width"}, 1);
-  const int64_t pad = std::max<int64_t>(p.integer(0, 0) - runtime.length(self), 0);
+  const int64_t pad =
+      std::max<int64_t>(std::max<int64_t>(p.integer(0, 0), 0) - runtime.length(self), 0);
   if (pad > runtime.budget.limits().max_output_bytes) {
     fail("the template made a text longer than the limit allows");
   }
+  runtime.budget.take_text(static_cast<size_t>(pad));
   std::string out = bytes_of(self);
   const bool sign = out.starts_with('-') || out.starts_with('+');
   out.insert(sign ? 1 : 0, static_cast<size_t>(pad), '0');
@@ -285,7 +287,8 @@ Value expandtabs(Runtime& runtime, const Value& self, const Args& args) {
   for (const char c : bytes_of(self)) {
     if (c != '\t') {
       out += c;
-      column = c == '\n' || c == '\r' ? 0 : column + ((static_cast<unsigned char>(c) & 0xC0) != 0x80);
+      column =
+          c == '\n' || c == '\r' ? 0 : column + ((static_cast<unsigned char>(c) & 0xC0) != 0x80);
       continue;
     }
     const int64_t pad = size == 0 ? 0 : size - column % size;
@@ -326,15 +329,15 @@ constexpr Entry kMethods[] = {
     {"join", join_method},
     {"upper", map_method<upper>},
     {"lower", map_method<lower>},
-    {"casefold", map_method<lower>},
+    {"casefold", map_method<casefold>},
     {"title", map_method<title>},
     {"capitalize", map_method<capitalize>},
     {"swapcase", map_method<swapcase>},
     {"isalpha", all_method<is_alpha>},
     {"isalnum", all_method<is_alnum>},
-    {"isdigit", all_method<is_decimal>},
+    {"isdigit", all_method<is_digit>},
     {"isdecimal", all_method<is_decimal>},
-    {"isnumeric", all_method<is_decimal>},
+    {"isnumeric", all_method<is_numeric>},
     {"isspace", all_method<is_space>},
     {"isprintable", all_method<is_printable>},
     {"isupper", case_method<is_upper, is_lower>},

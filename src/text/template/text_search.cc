@@ -29,7 +29,8 @@ int64_t count_occurrences(std::string_view text, std::string_view old, int64_t l
 }
 
 bool is_line_end(char32_t c) {
-  return (c >= 10 && c <= 13) || (c >= 0x1C && c <= 0x1E) || c == 0x85 || c == 0x2028 || c == 0x2029;
+  return (c >= 10 && c <= 13) || (c >= 0x1C && c <= 0x1E) || c == 0x85 || c == 0x2028 ||
+         c == 0x2029;
 }
 
 }  // namespace
@@ -62,7 +63,8 @@ std::vector<std::string_view> split_space(std::string_view text, int64_t limit) 
       break;
     }
     size_t end = at;
-    while (end < text.size() && space_after(text.substr(0, end + character_bytes(text, end)), end) == 0) {
+    while (end < text.size() &&
+           space_after(text.substr(0, end + character_bytes(text, end)), end) == 0) {
       end += character_bytes(text, end);
     }
     parts.push_back(text.substr(at, end - at));

@@ -38,8 +38,9 @@ class Value {
 
   Value() = default;  // undefined
   template <typename T>
-    requires std::is_constructible_v<Data, T&&> && (!std::is_same_v<std::decay_t<T>, Value>)
-  Value(T&& data) : data_(std::forward<T>(data)) {}  // NOLINT: implicit on purpose
+  requires std::is_constructible_v<Data, T&&> &&
+      (!std::is_same_v<std::decay_t<T>, Value>)Value(T&& data)
+      : data_(std::forward<T>(data)) {}  // NOLINT: implicit on purpose
 
   template <typename T>
   const T* get() const {

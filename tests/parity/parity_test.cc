@@ -1,0 +1,185 @@
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <filesystem>
+
+#include "cpu/cpu.h"
+#include "io/safetensors.h"
+#include "model/model.h"
+#include "model/session.h"
+#include "octavo/error.h"
+#include "octavo/quantize.h"
+
+// Every family against logits of transformers (tests/data/parity, made by
+// tools/make_parity_fixtures.py), on every kernel table of this machine; and the promises that hold
+// for any model: same bits for any chunking and thread count.
+
+namespace octavo {
+namespace {
+
+namespace fs = std::filesystem;
+
+const fs::path kCases = "tests/data/parity";
+
+std::vector<std::string> case_names() {
+  std::vector<std::string> names;
+  for (const auto& entry : fs::directory_iterator(kCases)) names.push_back(entry.path().filename());
+  std::ranges::sort(names);
+  return names;
+}
+
+// The tables that this machine can run, by OCTAVO_ISA's names.
+std::vector<Ops> tables() {
+  std::vector<Ops> all{reference::ops()};
+  for (const char* isa : {"avx2", "avx512", "avx512-bf16", "amx"}) {
+    try {
+      all.push_back(cpu::ops(cpu::limit(cpu::detect(), isa)));
+    } catch (const Error&) {
+      continue;  // not on this machine
+    }
+  }
+  return all;
+}
+
+template <class T>
+std::vector<T> read_tensor(const fs::path& file, const std::string& name) {
+  const File opened(file);
+  for (const TensorEntry& entry : read_safetensors_header(opened)) {
+    if (entry.name != name) continue;
+    std::vector<T> values(entry.bytes / sizeof(T));
+    opened.read(entry.begin, std::as_writable_bytes(std::span(values)));
+    return values;
+  }
+  throw std::runtime_error("no tensor " + name);
+}
+
+std::vector<TokenId> read_ids(const std::string& name) {
+  const auto ids = read_tensor<int64_t>(kCases / name / "reference.safetensors", "ids");
+  return {ids.begin(), ids.end()};
+}
+
+struct Setting {
+  int threads = 2;
+  int64_t rows_a_step = 128;
+  DTypeChoice dtype = DTypeChoice::float32;
+};
+
+std::vector<float> logits_of(const fs::path& directory, const Ops& ops,
+                             std::span<const TokenId> ids, const Setting& setting = {}) {
+  ThreadPool pool(setting.threads);
+  const auto model = load_model(directory, ops, pool, {.dtype = setting.dtype});
+  Session session(*model, pool, static_cast<int64_t>(ids.size()), setting.rows_a_step);
+  std::vector<float> all;
+  session.run(ids, [&](int64_t, Mat logits) {
+    all.insert(all.end(), logits.data, logits.data + logits.rows() * logits.cols());
+  });
+  return all;
+}
+
+// Largest difference in units of the reference's spread.
+double distance(std::span<const float> mine, std::span<const float> wanted) {
+  if (mine.size() != wanted.size()) return INFINITY;
+  double sum = 0, squares = 0, worst = 0;
+  for (size_t i = 0; i < mine.size(); ++i) {
+    sum += wanted[i];
+    squares += static_cast<double>(wanted[i]) * wanted[i];
+    if (!std::isfinite(mine[i])) return INFINITY;
+    worst = std::max(worst, std::abs(static_cast<double>(mine[i]) - wanted[i]));
+  }
+  const auto n = static_cast<double>(wanted.size());
+  return worst / std::sqrt(squares / n - sum / n * (sum / n));
+}
+
+class Family : public testing::TestWithParam<std::string> {};
+
+TEST_P(Family, gives_the_logits_of_transformers_on_every_table) {
+  const auto ids = read_ids(GetParam());
+  const auto wanted = read_tensor<float>(kCases / GetParam() / "reference.safetensors", "logits");
+  for (const Ops& ops : tables())
+    EXPECT_LE(distance(logits_of(kCases / GetParam(), ops, ids), wanted), 1e-4) << ops.name;
+}
+
+TEST_P(Family, gives_the_same_bits_for_any_chunking_and_thread_count) {
+  const auto ids = read_ids(GetParam());
+  for (const Ops& ops : tables()) {
+    for (DTypeChoice dtype : {DTypeChoice::float32, DTypeChoice::bfloat16}) {
+      const auto whole = logits_of(kCases / GetParam(), ops, ids,
+                                   {.threads = 2, .rows_a_step = 128, .dtype = dtype});
+      for (const Setting& other :
+           {Setting{1, 128, dtype}, Setting{2, 7, dtype}, Setting{3, 1, dtype}}) {
+        EXPECT_EQ(logits_of(kCases / GetParam(), ops, ids, other), whole)
+            << ops.name << ", " << other.threads << " threads, chunks of " << other.rows_a_step;
+      }
+    }
+  }
+}
+
+TEST_P(Family, loses_little_in_bfloat16) {
+  const auto ids = read_ids(GetParam());
+  const auto wanted = read_tensor<float>(kCases / GetParam() / "reference.safetensors", "logits");
+  for (const Ops& ops : tables())
+    EXPECT_LE(distance(logits_of(kCases / GetParam(), ops, ids, {.dtype = DTypeChoice::bfloat16}),
+                       wanted),
+              0.2)
+        << ops.name;
+}
+
+// Packed weights on every table against the reference's plain loops over the same codes: the
+// quantizer's error is the same in all of them, so only rounding of sums is left.
+TEST_P(Family, runs_packed_weights_alike_on_every_table) {
+  const auto ids = read_ids(GetParam());
+  const auto dense = read_tensor<float>(kCases / GetParam() / "reference.safetensors", "logits");
+  const fs::path out = fs::path(testing::TempDir()) / ("octavo_parity_" + GetParam());
+  for (bool symmetric : {false, true}) {
+    fs::remove_all(out);
+    ThreadPool pool(2);
+    quantize(kCases / GetParam(), out,
+             {.bits = symmetric ? 8 : 4, .group_size = 16, .symmetric = symmetric}, pool);
+    const auto wanted = logits_of(out, reference::ops(), ids);
+    if (symmetric) {
+      EXPECT_LE(distance(wanted, dense), 0.5);  // 8 bits are near the dense model
+    }
+    for (const Ops& ops : tables())
+      EXPECT_LE(distance(logits_of(out, ops, ids), wanted), 1e-4) << ops.name;
+  }
+  fs::remove_all(out);
+}
+
+INSTANTIATE_TEST_SUITE_P(families, Family, testing::ValuesIn(case_names()), [](const auto& info) {
+  std::string name = info.param;
+  std::ranges::replace(name, '-', '_');
+  return name;
+});
+
+TEST(Quantize, gives_the_same_bytes_for_any_thread_count) {
+  std::vector<std::vector<std::byte>> files;
+  for (int threads : {1, 3}) {
+    const fs::path out = fs::path(testing::TempDir()) / "octavo_threads";
+    fs::remove_all(out);
+    ThreadPool pool(threads);
+    quantize(kCases / "llama", out, {.bits = 4, .group_size = 16}, pool);
+    const File file(out / "model.safetensors");
+    files.emplace_back(file.size_bytes());
+    file.read(0, files.back());
+    fs::remove_all(out);
+  }
+  EXPECT_EQ(files[0], files[1]);
+}
+
+TEST(Quantize, refuses_what_does_not_fit_and_leaves_nothing) {
+  const fs::path out = fs::path(testing::TempDir()) / "octavo_refused";
+  ThreadPool pool(1);
+  EXPECT_THROW(quantize(kCases / "llama", out, {.bits = 5}, pool), Error);
+  EXPECT_THROW(quantize(kCases / "nowhere", out, {}, pool), Error);
+  EXPECT_FALSE(fs::exists(out));
+  quantize(kCases / "llama", out, {.bits = 4, .group_size = 16}, pool);
+  EXPECT_THROW(quantize(out, out.string() + "2", {.bits = 4}, pool), Error);  // quantized already
+  EXPECT_THROW(quantize(kCases / "llama", out, {.bits = 4, .group_size = 16}, pool),
+               Error);  // there already
+  fs::remove_all(out);
+}
+
+}  // namespace
+}  // namespace octavo
