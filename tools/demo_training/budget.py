@@ -1,0 +1,32 @@
+"""How far a run has come, by wall-clock or by steps, and what follows from it: learning rate and row length."""
+
+import dataclasses
+
+_WARMUP = 0.02  # share of the run
+_DECAY_FROM = 0.4
+_LONG_FROM = 0.85  # from here on rows are as long as the context
+
+
+@dataclasses.dataclass
+class Budget:
+    """Either `seconds` or `steps` limits the run. Only a run limited by steps can be repeated exactly."""
+
+    seconds: float = 0.0
+    steps: int = 0
+
+    def progress(self, seconds, steps):
+        """0 at the start, 1 or more at the end."""
+        return steps / self.steps if self.steps else seconds / self.seconds
+
+
+def rate(progress):
+    """Factor of the learning rate: linear warm-up, constant, linear decay to 0."""
+    if progress < _WARMUP:
+        return max(progress, 1e-3) / _WARMUP
+    if progress < _DECAY_FROM:
+        return 1.0
+    return max(0.0, (1.0 - progress) / (1.0 - _DECAY_FROM))
+
+
+def row_length(progress, short, context):
+    return short if progress < _LONG_FROM else context
