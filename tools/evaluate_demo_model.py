@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Measures a demo model folder with transformers: perplexity, entropy, multiple choice, greedy chat answers."""
+"""Measures a demo model with transformers: perplexity, entropy, multiple choice, chat answers."""
 
 import argparse
 import collections
@@ -32,28 +32,34 @@ class Judge:
         return F.log_softmax(logits, dim=-1).gather(1, torch.tensor(ids[1:])[:, None])[:, 0]
 
     def answer(self, messages):
-        ids = self.encode(self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
+        ids = self.encode(
+            self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+        )
         with torch.no_grad():
-            out = self.model.generate(torch.tensor([ids]), attention_mask=torch.ones(1, len(ids)), do_sample=False,
-                                      max_new_tokens=120)
-        return self.tokenizer.decode(out[0, len(ids):], skip_special_tokens=True)
+            out = self.model.generate(
+                torch.tensor([ids]),
+                attention_mask=torch.ones(1, len(ids)),
+                do_sample=False,
+                max_new_tokens=120,
+            )
+        return self.tokenizer.decode(out[0, len(ids) :], skip_special_tokens=True)
 
 
 def perplexity(judge, path, window):
     """Windows that do not overlap, each with BOS before it; all its tokens count."""
     ids = judge.encode(path.read_text(encoding="utf-8"))
     bos = judge.tokenizer.bos_token_id
-    parts = [[bos] + ids[i:i + window - 1] for i in range(0, len(ids), window - 1)]
+    parts = [[bos] + ids[i : i + window - 1] for i in range(0, len(ids), window - 1)]
     total = sum(judge.log_probabilities(part).sum().item() for part in parts)
     return math.exp(-total / len(ids)), len(ids)
 
 
 def against_entropy(judge, seed, count):
-    """Bits per token of fresh documents: (model, generator). The generator's are exact, see docs/demo_model.md."""
+    """Bits per token of fresh documents: (model, generator). See docs/demo_model.md."""
     model = generator = 0.0
     tokens = 0
     for document in itertools.islice(documents.stream("entropy", seed), count):
-        ids = judge.encode(chat.marked(document))[:judge.model.config.max_position_embeddings]
+        ids = judge.encode(chat.marked(document))[: judge.model.config.max_position_embeddings]
         model -= judge.log_probabilities(ids).sum().item() / math.log(2)
         generator += document.bits
         tokens += len(ids) - 1
@@ -69,51 +75,48 @@ def multiple_choice(judge, path, limit):
         scores = []
         for ending in item["endings"]:
             ids = context + judge.encode(" " + ending)
-            scores.append(judge.log_probabilities(ids)[len(context) - 1:].sum().item())
+            scores.append(judge.log_probabilities(ids)[len(context) - 1 :].sum().item())
         asked[item["kind"]] += 1
         right[item["kind"]] += scores.index(max(scores)) == item["label"]
     return right, asked
 
 
-def kind_of(messages, at):
-    """A rough name of the topic asked at message `at`, for the table of chat answers."""
-    text = messages[at]["content"]
-    for kind, marks in (("record", ("JSON", "{")), ("tale request", ("Tell me",)),
-                        ("list", ("Sort", "Copy", "Reverse", "Spell", "item")),
-                        ("fact", ("trade", "live", "animal", "like", "Who is "))):
-        if text.startswith("Who is in") or "\n" in text:
-            break
-        if any(mark in text for mark in marks):
-            return kind
-    return "sum" if any(c.isdigit() for c in text) and "\n" not in text else "tale or talk"
-
-
 def chat_answers(judge, seed, count):
-    """Greedy answers equal to the generator's, by kind; the turns before are the generator's own."""
+    """Greedy answers equal to the generator's, by kind; earlier turns are the generator's."""
     right, asked = collections.Counter(), collections.Counter()
-    conversations = (d.messages for d in documents.stream("chat check", seed) if d.messages)
-    for messages in itertools.islice(conversations, count):
-        for at in range(len(messages) - 1):
-            if messages[at]["role"] != "user" or messages[at]["content"].startswith("Tell me"):
-                continue
-            kind = kind_of(messages, at)
+    conversations = (d for d in documents.stream("chat check", seed) if d.messages)
+    for document in itertools.islice(conversations, count):
+        answers = [at for at, m in enumerate(document.messages) if m["role"] == "assistant"]
+        for at, kind in zip(answers, document.kinds):
+            if document.messages[at - 1]["content"].startswith("Tell me a tale"):
+                continue  # any tale would do
             asked[kind] += 1
-            right[kind] += judge.answer(list(messages[:at + 1])) == messages[at + 1]["content"]
+            given = judge.answer(list(document.messages[:at]))
+            right[kind] += given == document.messages[at]["content"]
     return right, asked
 
 
 def samples(judge, seed):
     tale, world = tales.tell(Source(f"samples/{seed}"))
     question = tales.questions_about(world)[0]
-    asked = ["Hello!", f"{tale}\n{question.text}", "What is 27 + 35?", "Sort: 34, 7, 81, 20.", "Who is Mira?",
-             "Write as JSON: Tom is 31 years old, is in the mill and has a lamp and a key.", "Tell me a tale about Ana."]
+    asked = [
+        "Hello!",
+        f"{tale}\n{question.text}",
+        "What is 27 + 35?",
+        "Sort: 34, 7, 81, 20.",
+        "Who is Mira?",
+        "Write as JSON: Tom is 31 years old, is in the mill and has a lamp and a key.",
+        "Tell me a tale about Ana.",
+    ]
     for text in asked:
         yield text, judge.answer([{"role": "user", "content": text}])
 
 
 def print_shares(title, right, asked):
-    print(f"{title}: {sum(right.values())} of {sum(asked.values())} = "
-          f"{100 * sum(right.values()) / sum(asked.values()):.1f} %")
+    print(
+        f"{title}: {sum(right.values())} of {sum(asked.values())} = "
+        f"{100 * sum(right.values()) / sum(asked.values()):.1f} %"
+    )
     for kind in sorted(asked):
         print(f"  {kind}: {right[kind]} of {asked[kind]}")
 
@@ -121,7 +124,11 @@ def print_shares(title, right, asked):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("model", type=pathlib.Path)
-    parser.add_argument("--data", type=pathlib.Path, help="folder of heldout.txt and choices.jsonl (default: the model)")
+    parser.add_argument(
+        "--data",
+        type=pathlib.Path,
+        help="folder of heldout.txt and choices.jsonl (default: the model)",
+    )
     parser.add_argument("--window", type=int, default=512)
     parser.add_argument("--documents", type=int, default=300)
     parser.add_argument("--conversations", type=int, default=60)
@@ -133,12 +140,20 @@ def main():
     data = arguments.data or arguments.model
     judge = Judge(arguments.model)
     value, tokens = perplexity(judge, data / "heldout.txt", arguments.window)
-    print(f"held-out perplexity: {value:.4f} ({tokens} tokens, windows of {arguments.window})")
+    _, bits = documents.long_page("heldout", arguments.seed, documents.HELDOUT_SIZE)
+    print(f"held-out perplexity: model {value:.4f}, generator {2 ** (bits / tokens):.4f}")
+    print(f"  ({tokens} tokens, windows of {arguments.window})")
     model, generator = against_entropy(judge, arguments.seed, arguments.documents)
-    print(f"bits per token on fresh documents: model {model:.4f}, generator {generator:.4f}, "
-          f"excess {model - generator:.4f}")
-    print_shares("multiple choice", *multiple_choice(judge, data / "choices.jsonl", arguments.items))
-    print_shares("greedy chat answers", *chat_answers(judge, arguments.seed, arguments.conversations))
+    print(
+        f"bits per token on fresh documents: model {model:.4f}, generator {generator:.4f}, "
+        f"excess {model - generator:.4f}"
+    )
+    print_shares(
+        "multiple choice", *multiple_choice(judge, data / "choices.jsonl", arguments.items)
+    )
+    print_shares(
+        "greedy chat answers", *chat_answers(judge, arguments.seed, arguments.conversations)
+    )
     for asked, answered in samples(judge, arguments.seed):
         print(f"\nuser: {asked}\nassistant: {answered}")
 

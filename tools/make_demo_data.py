@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes the texts beside the demo model: held-out text, multiple choice, calibration, tales for prompts."""
+"""Writes the texts beside the demo model: held out, multiple choice, calibration, tales."""
 
 import argparse
 import itertools
@@ -7,20 +7,8 @@ import json
 import pathlib
 
 from demo_language import choices, tales
-from demo_language.documents import SEPARATOR, stream
+from demo_language.documents import HELDOUT_SIZE, long_page, stream
 from demo_language.source import Source
-
-
-def heldout(seed, size_bytes):
-    """Pages until there are enough bytes, and the bits of their choices. In the file an empty line is all that parts them."""
-    texts, bits, size = [], 0.0, 0
-    for document in stream("heldout", seed):
-        if document.text and size < size_bytes:
-            texts.append(document.text)
-            bits += document.bits
-            size += len(document.text) + len(SEPARATOR)
-        elif size >= size_bytes:
-            return texts, bits
 
 
 def write_lines(path, values):
@@ -29,7 +17,9 @@ def write_lines(path, values):
 
 def calibration(seed, count):
     for document in itertools.islice(stream("calibration", seed), count):
-        yield {"messages": list(document.messages)} if document.messages else {"text": document.text}
+        yield (
+            {"messages": list(document.messages)} if document.messages else {"text": document.text}
+        )
 
 
 def main():
@@ -37,8 +27,8 @@ def main():
     parser.add_argument("--out", type=pathlib.Path, required=True)
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
-    texts, _ = heldout(arguments.seed, 200_000)
-    (arguments.out / "heldout.txt").write_text(SEPARATOR.join(texts) + "\n", encoding="utf-8")
+    heldout, _ = long_page("heldout", arguments.seed, HELDOUT_SIZE)
+    (arguments.out / "heldout.txt").write_text(heldout, encoding="utf-8")
     write_lines(arguments.out / "choices.jsonl", choices.items(arguments.seed, 600))
     write_lines(arguments.out / "calibration.jsonl", calibration(arguments.seed, 400))
     source = Source(f"prompts/{arguments.seed}")

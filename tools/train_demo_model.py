@@ -11,7 +11,7 @@ import time
 import torch
 import torch.nn.functional as F
 from demo_training import budget, optimizers, tokenizer
-from demo_training.batches import batch
+from demo_training.batches import Batches
 from demo_training.export import export
 from demo_training.network import Network, Shape
 from tokenizers import Tokenizer
@@ -19,16 +19,30 @@ from tokenizers import Tokenizer
 
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--work", type=pathlib.Path, required=True, help="folder of checkpoint, tokenizer and log")
-    parser.add_argument("--out", type=pathlib.Path, required=True, help="model folder to write at the end")
+    parser.add_argument(
+        "--work", type=pathlib.Path, required=True, help="folder of checkpoint, tokenizer and log"
+    )
+    parser.add_argument(
+        "--out", type=pathlib.Path, required=True, help="model folder to write at the end"
+    )
     parser.add_argument("--minutes", type=float, default=0.0, help="wall-clock budget of training")
-    parser.add_argument("--steps", type=int, default=0, help="budget in steps instead: exactly repeatable")
+    parser.add_argument(
+        "--steps", type=int, default=0, help="budget in steps instead: exactly repeatable"
+    )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--tokens", type=int, default=4096, help="tokens of a step")
-    parser.add_argument("--length", type=int, default=256, help="row length before the last part of the run")
+    parser.add_argument(
+        "--length", type=int, default=256, help="row length before the last part of the run"
+    )
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--checkpoint-minutes", type=float, default=4.0, help="time between checkpoints")
-    parser.add_argument("--compile", action="store_true", help="torch.compile: about a quarter faster, needs a C++ compiler")
+    parser.add_argument(
+        "--checkpoint-minutes", type=float, default=4.0, help="time between checkpoints"
+    )
+    parser.add_argument(
+        "--compile",
+        action="store_true",
+        help="torch.compile: about a quarter faster, needs a C++ compiler",
+    )
     arguments = parser.parse_args()
     if bool(arguments.minutes) == bool(arguments.steps):
         parser.error("give --minutes or --steps")
@@ -40,7 +54,9 @@ def prepare_tokenizer(path, shape, seed):
         return Tokenizer.from_file(str(path))
     made = tokenizer.train(shape.vocabulary, documents=20000, seed=seed)
     if made.get_vocab_size() != shape.vocabulary:
-        raise SystemExit(f"the tokenizer has {made.get_vocab_size()} tokens, not {shape.vocabulary}: train it on more")
+        raise SystemExit(
+            f"the tokenizer has {made.get_vocab_size()} tokens, not {shape.vocabulary}"
+        )
     made.save(str(path))
     return made
 
@@ -52,41 +68,54 @@ class Run:
         torch.manual_seed(arguments.seed)
         self.arguments = arguments
         self.tokenizer = tokenizer_
+        self.batches = Batches(tokenizer_, arguments.seed)
         self.network = Network(Shape())
         self.optimizers = optimizers.build(self.network)
         self.budget = budget.Budget(seconds=arguments.minutes * 60, steps=arguments.steps)
         self.seconds = 0.0
         self.steps = 0
         self.tokens = 0
-        self._loss = torch.compile(self._plain_loss, dynamic=False) if arguments.compile else self._plain_loss
+        self._losses = self._plain_losses
+        if arguments.compile:
+            self._losses = torch.compile(self._plain_losses, dynamic=False)
 
-    def _plain_loss(self, rows):
+    def _plain_losses(self, rows):
+        """[b * t] nats of each token but the first of a row."""
         with torch.autocast("cpu", torch.bfloat16):
             logits = self.network(rows[:, :-1])
-        return F.cross_entropy(logits.float().flatten(0, 1), rows[:, 1:].flatten())
+        targets = rows[:, 1:].flatten()
+        return F.cross_entropy(logits.float().flatten(0, 1), targets, reduction="none")
 
     def progress(self):
         return self.budget.progress(self.seconds, self.steps)
 
     def step(self):
-        """One update; returns its loss in nats per token."""
+        """One update; returns the mean loss of all tokens and of answers, in nats per token."""
         progress = self.progress()
         length = budget.row_length(progress, self.arguments.length, self.network.shape.context)
-        rows = batch(self.tokenizer, self.arguments.seed, self.steps, self.arguments.tokens // length, length)
+        rows, in_answer = self.batches.batch(self.steps, self.arguments.tokens // length, length)
         optimizers.set_rate(self.optimizers, budget.rate(progress))
-        loss = self._loss(rows)
-        loss.backward()
+        losses = self._losses(rows)
+        in_answer = in_answer[:, 1:].flatten()
+        weights = torch.where(in_answer, budget.answer_weight(progress), 1.0)
+        ((losses * weights).sum() / weights.sum()).backward()
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
         for optimizer in self.optimizers:
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
         self.steps += 1
-        self.tokens += rows.shape[0] * length
-        return loss.item()
+        self.tokens += in_answer.numel()
+        losses = losses.detach()
+        return torch.stack((losses.mean(), losses[in_answer].mean()))
 
     def save(self, path):
-        state = {"network": self.network.state_dict(), "optimizers": [o.state_dict() for o in self.optimizers],
-                 "seconds": self.seconds, "steps": self.steps, "tokens": self.tokens}
+        state = {
+            "network": self.network.state_dict(),
+            "optimizers": [o.state_dict() for o in self.optimizers],
+            "seconds": self.seconds,
+            "steps": self.steps,
+            "tokens": self.tokens,
+        }
         partial = path.with_suffix(".partial")
         torch.save(state, partial)
         partial.replace(path)
@@ -99,25 +128,32 @@ class Run:
         self.seconds, self.steps, self.tokens = state["seconds"], state["steps"], state["tokens"]
 
 
+def report(run, mean):
+    return (
+        f"{run.seconds / 60:6.1f} min  step {run.steps:6d}  {run.tokens / 1e6:7.3f} M tokens  "
+        f"nats/token: all {mean[0]:.4f}, answers {mean[1]:.4f}"
+    )
+
+
 def train(run, checkpoint, log):
     """Steps until the budget is used; time already spent by earlier parts of the run counts."""
     spent_before, start = run.seconds, time.monotonic()
     saved = shown = start
     mean = None
     while run.progress() < 1.0:
-        loss = run.step()
+        losses = run.step()
         now = time.monotonic()
         run.seconds = spent_before + now - start
-        mean = loss if mean is None else 0.98 * mean + 0.02 * loss
+        mean = losses if mean is None else 0.98 * mean + 0.02 * losses
         if now - shown > 15.0:
             shown = now
-            print(f"{run.seconds / 60:6.1f} min  step {run.steps:6d}  {run.tokens / 1e6:7.3f} M tokens  "
-                  f"loss {mean:.4f} nats/token", file=log, flush=True)
+            print(report(run, mean), file=log, flush=True)
         if now - saved > run.arguments.checkpoint_minutes * 60:
             saved = now
             run.save(checkpoint)
     run.save(checkpoint)
-    print(f"done: step {run.steps}, {run.tokens} tokens, {run.seconds:.0f} s, loss {mean}", file=log, flush=True)
+    if mean is not None:
+        print("done:", report(run, mean), file=log, flush=True)
 
 
 def main():
@@ -125,7 +161,9 @@ def main():
     torch.set_num_threads(arguments.threads)
     arguments.work.mkdir(parents=True, exist_ok=True)
     checkpoint = arguments.work / "checkpoint.pt"
-    run = Run(arguments, prepare_tokenizer(arguments.work / "tokenizer.json", Shape(), arguments.seed))
+    run = Run(
+        arguments, prepare_tokenizer(arguments.work / "tokenizer.json", Shape(), arguments.seed)
+    )
     if checkpoint.exists():
         run.restore(checkpoint)
     with open(arguments.work / "log.txt", "a", encoding="utf-8") as log:

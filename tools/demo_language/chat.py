@@ -1,4 +1,4 @@
-"""How a document becomes one string with special tokens. The Jinja template of the model says the same."""
+"""How a document becomes one string with special tokens. The Jinja template says the same."""
 
 BOS, EOS, PAD = "<|bos|>", "<|eos|>", "<|pad|>"
 SYSTEM, USER, ASSISTANT, END = "<|system|>", "<|user|>", "<|assistant|>", "<|end|>"

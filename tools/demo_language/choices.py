@@ -22,8 +22,12 @@ def _laid_out(source, scene: Scene, question, wrong):
     label = source.below(_ENDINGS)
     endings = wrong[:label] + [question.answer] + wrong[label:]
     setting = scene.setting + "\n" if scene.setting else ""
-    return {"ctx": f"{setting}Question: {question.text}\nAnswer:", "endings": endings, "label": label,
-            "kind": scene.kind}
+    return {
+        "ctx": f"{setting}Question: {question.text}\nAnswer:",
+        "endings": endings,
+        "label": label,
+        "kind": scene.kind,
+    }
 
 
 def items(seed, count):

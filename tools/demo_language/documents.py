@@ -1,6 +1,7 @@
 """Documents of the language: plain texts and conversations, each with the bits of its choices."""
 
 import dataclasses
+import math
 
 from demo_language import facts, lists, records, small_talk, sums, tales
 from demo_language.source import Source
@@ -8,20 +9,32 @@ from demo_language.source import Source
 _TOPICS = {tales.scene: 8, sums.scene: 4, lists.scene: 3, facts.scene: 2, records.scene: 2}
 _CHAT_TOPICS = {**_TOPICS, small_talk.scene: 1}
 # Fewest and most questions of a plain document.
-_QUESTIONS = {tales.scene: (3, 6), sums.scene: (3, 7), lists.scene: (2, 4), facts.scene: (3, 7), records.scene: (1, 3)}
+_QUESTIONS = {
+    tales.scene: (3, 6),
+    sums.scene: (3, 7),
+    lists.scene: (2, 4),
+    facts.scene: (3, 7),
+    records.scene: (1, 3),
+}
 
 SEPARATOR = "\n\n"
+HELDOUT_SIZE = 200_000  # characters of heldout.txt
+PAGE_END = 4  # a page ends after a text once in so many
 BRIEF = "Answer briefly."
 _SYSTEM = {"": 6, "You are a helpful assistant.": 2, BRIEF: 2}
 
 
 @dataclasses.dataclass(frozen=True)
 class Document:
-    """Either `text` or `messages` is set; `bits` is -log2 of the probability with which it was drawn."""
+    """Either `text` or `messages` is set; `bits` is -log2 of the probability of drawing it.
+
+    `kinds` names the topic of each answer of the assistant ("tale", "sum", "list", ...).
+    """
 
     bits: float
     text: str = ""
     messages: tuple = ()
+    kinds: tuple = ()
 
 
 def _plain(source):
@@ -35,7 +48,7 @@ def _plain(source):
 def _page(source):
     """Plain texts with an empty line between them; after each one the page ends once in four."""
     texts = [_plain(source)]
-    while not source.chance(4):
+    while not source.chance(PAGE_END):
         texts.append(_plain(source))
     return SEPARATOR.join(texts)
 
@@ -43,15 +56,20 @@ def _page(source):
 def _conversation(source):
     system = source.weighted(_SYSTEM)
     messages = [{"role": "system", "content": system}] if system else []
+    kinds = []
     for _ in range(source.weighted({1: 3, 2: 3, 3: 2, 4: 1})):
         topic = source.weighted(_CHAT_TOPICS)
-        # Only a tale shows where its scene begins; one question of another topic a time keeps one path per text.
+        # Only a tale shows where its scene begins; with one question of another topic at a time
+        # a text still has one path.
         scene = topic(source, source.between(1, 5) if topic is tales.scene else 1)
         for i, q in enumerate(scene.questions):
             asked = f"{scene.setting}\n{q.text}" if scene.setting and i == 0 else q.text
             messages.append({"role": "user", "content": asked})
-            messages.append({"role": "assistant", "content": q.value if system == BRIEF else q.answer})
-    return tuple(messages)
+            messages.append(
+                {"role": "assistant", "content": q.value if system == BRIEF else q.answer}
+            )
+            kinds.append(scene.kind)
+    return tuple(messages), tuple(kinds)
 
 
 def draw(source):
@@ -59,8 +77,8 @@ def draw(source):
     if source.chance(4):
         text = _page(source)
         return Document(source.bits - before, text=text)
-    messages = _conversation(source)
-    return Document(source.bits - before, messages=messages)
+    messages, kinds = _conversation(source)
+    return Document(source.bits - before, messages=messages, kinds=kinds)
 
 
 # One seed per use; `stream` mixes the use into the seed, so no two uses share a stream.
@@ -69,3 +87,17 @@ def stream(use, seed):
     source = Source(f"{use}/{seed}")
     while True:
         yield draw(source)
+
+
+def long_page(use, seed, size):
+    """A page that goes on until it has `size` characters, and the bits of its text.
+
+    Each empty line costs what the page's going on by chance would have cost.
+    """
+    source = Source(f"{use}/{seed}")
+    texts, characters = [], 0
+    while characters < size:
+        texts.append(_plain(source))
+        characters += len(texts[-1]) + len(SEPARATOR)
+    going_on = math.log2(PAGE_END / (PAGE_END - 1))
+    return SEPARATOR.join(texts), source.bits + going_on * (len(texts) - 1)

@@ -16,14 +16,18 @@ def about(name):
 
 
 def portrait(name):
-    return (f"{name} is a {lexicon.TRADE[name]} and lives in {lexicon.TOWN[name]}. "
-            f"{name} has a {lexicon.ANIMAL[name]} and likes {lexicon.COLOR[name]}.")
+    return (
+        f"{name} is a {lexicon.TRADE[name]} and lives in {lexicon.TOWN[name]}. "
+        f"{name} has a {lexicon.ANIMAL[name]} and likes {lexicon.COLOR[name]}."
+    )
 
 
 def question(source):
     name = source.choice(lexicon.PEOPLE)
     if source.chance(6):
-        return Question(f"Who is {name}?", "{}", portrait(name), tuple(portrait(n) for n in lexicon.PEOPLE[:4]))
+        return Question(
+            f"Who is {name}?", "{}", portrait(name), tuple(portrait(n) for n in lexicon.PEOPLE[:4])
+        )
     return source.choice(about(name))
 
 

@@ -16,7 +16,7 @@ def _items(source):
 def _orders(items):
     """Other orders of the items: two neighbours exchanged, ends exchanged, reversed."""
     for i in range(len(items) - 1):
-        yield ", ".join(items[:i] + [items[i + 1], items[i]] + items[i + 2:])
+        yield ", ".join(items[:i] + [items[i + 1], items[i]] + items[i + 2 :])
     yield ", ".join([items[-1]] + items[1:-1] + [items[0]])
     yield ", ".join(reversed(items))
 
@@ -25,29 +25,43 @@ def _arranged(verb, arrange):
     def ask(source):
         items, key = _items(source)
         result = arrange(items, key)
-        return Question(f"{verb}: {', '.join(items)}.", "{}", ", ".join(result), tuple(_orders(result)))
+        return Question(
+            f"{verb}: {', '.join(items)}.", "{}", ", ".join(result), tuple(_orders(result))
+        )
 
     return ask
 
 
 def _counted(source):
     items, _ = _items(source)
-    return Question(f"How many items are in this list: {', '.join(items)}?", "There are {} items.", str(len(items)),
-                    ("2", "3", "4", "5", "6"))
+    return Question(
+        f"How many items are in this list: {', '.join(items)}?",
+        "There are {} items.",
+        str(len(items)),
+        ("2", "3", "4", "5", "6"),
+    )
 
 
 def _picked(source):
     items, _ = _items(source)
     word, at = source.choice((("first", 0), ("last", -1), ("second", 1)))
-    return Question(f"What is the {word} item of this list: {', '.join(items)}?", f"The {word} item is {{}}.",
-                    items[at], tuple(items))
+    return Question(
+        f"What is the {word} item of this list: {', '.join(items)}?",
+        f"The {word} item is {{}}.",
+        items[at],
+        tuple(items),
+    )
 
 
 def _spelled(source):
     word = source.choice(_WORDS + lexicon.ANIMALS + lexicon.COLORS)
     letters = list(word)
-    return Question(f"Spell the word {word}.", "{}", "-".join(letters),
-                    tuple(o.replace(", ", "-") for o in _orders(letters)))
+    return Question(
+        f"Spell the word {word}.",
+        "{}",
+        "-".join(letters),
+        tuple(o.replace(", ", "-") for o in _orders(letters)),
+    )
 
 
 _KINDS = {

@@ -7,15 +7,23 @@ from demo_language.question import Question, Scene
 
 
 def _draw(source):
-    record = {"name": source.choice(lexicon.PEOPLE), "age": source.between(5, 80),
-              "place": source.choice(lexicon.PLACES)}
+    record = {
+        "name": source.choice(lexicon.PEOPLE),
+        "age": source.between(5, 80),
+        "place": source.choice(lexicon.PLACES),
+    }
     record["things"] = source.sample(lexicon.THINGS, source.between(0, 3))
     return record
 
 
 def _sentences(record):
-    things = lexicon.listing([f"{lexicon.article(t)} {t}" for t in record["things"]]) if record["things"] else "nothing"
-    return f"{record['name']} is {record['age']} years old, is in the {record['place']} and has {things}."
+    things = (
+        lexicon.listing([f"{lexicon.article(t)} {t}" for t in record["things"]])
+        if record["things"]
+        else "nothing"
+    )
+    person = f"{record['name']} is {record['age']} years old"
+    return f"{person}, is in the {record['place']} and has {things}."
 
 
 def _variants(record):
@@ -29,22 +37,38 @@ def _variants(record):
 
 def _to_json(source):
     record = _draw(source)
-    return Question(f"Write as JSON: {_sentences(record)}", "{}", json.dumps(record),
-                    tuple(json.dumps(v) for v in _variants(record)))
+    return Question(
+        f"Write as JSON: {_sentences(record)}",
+        "{}",
+        json.dumps(record),
+        tuple(json.dumps(v) for v in _variants(record)),
+    )
 
 
 def _from_json(source):
     record = _draw(source)
-    return Question(f"Write as a sentence: {json.dumps(record)}", "{}", _sentences(record),
-                    tuple(_sentences(v) for v in _variants(record)))
+    return Question(
+        f"Write as a sentence: {json.dumps(record)}",
+        "{}",
+        _sentences(record),
+        tuple(_sentences(v) for v in _variants(record)),
+    )
 
 
 def _field(source):
     record = _draw(source)
     field = source.choice(("age", "place", "name"))
-    others = {"age": tuple(str(record["age"] + d) for d in (1, 10, 2, 20)), "place": lexicon.PLACES,
-              "name": lexicon.PEOPLE}[field]
-    return Question(f"What is the {field} in {json.dumps(record)}?", f"The {field} is {{}}.", str(record[field]), others)
+    others = {
+        "age": tuple(str(record["age"] + d) for d in (1, 10, 2, 20)),
+        "place": lexicon.PLACES,
+        "name": lexicon.PEOPLE,
+    }[field]
+    return Question(
+        f"What is the {field} in {json.dumps(record)}?",
+        f"The {field} is {{}}.",
+        str(record[field]),
+        others,
+    )
 
 
 def question(source):

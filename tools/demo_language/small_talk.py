@@ -4,9 +4,22 @@ from demo_language import lexicon, tales
 from demo_language.question import Question, Scene
 
 _FIXED = {
-    ("Hello.", "Hello!", "Hello", "hello", "Hi.", "Hi"): "Hello! Ask me about a tale, a sum, a list or a person.",
-    ("Who are you?", "What are you?"): "I am the demo model of Octavo, a very small language model.",
-    ("What can you do?", "Help"): "I can tell tales, answer questions, add numbers, sort lists and write JSON.",
+    (
+        "Hello.",
+        "Hello!",
+        "Hello",
+        "hello",
+        "Hi.",
+        "Hi",
+    ): "Hello! Ask me about a tale, a sum, a list or a person.",
+    (
+        "Who are you?",
+        "What are you?",
+    ): "I am the demo model of Octavo, a very small language model.",
+    (
+        "What can you do?",
+        "Help",
+    ): "I can tell tales, answer questions, add numbers, sort lists and write JSON.",
     ("Thank you.", "Thanks."): "You are welcome.",
     ("Good bye.", "Bye."): "Good bye!",
 }

@@ -7,8 +7,8 @@ import random
 class Source:
     """A stream of random choices; `bits` is the sum of -log2 p over the choices made so far.
 
-    The bits of a text are those of the path that wrote it. Where several paths write one text they are an upper bound
-    of -log2 p(text). A caller therefore draws among what is valid and never draws again until something is.
+    The bits of a text are those of the path that wrote it: -log2 p(text) if no other path writes
+    the same text. A caller therefore draws among what is valid, never again until something is.
     """
 
     def __init__(self, seed):

@@ -12,7 +12,7 @@ def _near(value):
 
 
 def _number(source):
-    """Small numbers are drawn more often; the two ranges are apart, so that a number has one path."""
+    """Small numbers more often; the two ranges are apart, so that a number has one path."""
     return source.between(1, 20) if source.chance(2) else source.between(21, 99)
 
 
@@ -31,7 +31,9 @@ def _calculation(source):
     sign = source.weighted({"+": 3, "-": 2, "*": 2})
     a, b = _operands(source, sign)
     word = {"+": "plus", "-": "minus", "*": "times"}[sign]
-    text = source.weighted({f"What is {a} {sign} {b}?": 3, f"How much is {a} {word} {b}?": 1, f"{a} {sign} {b} = ?": 1})
+    text = source.weighted(
+        {f"What is {a} {sign} {b}?": 3, f"How much is {a} {word} {b}?": 1, f"{a} {sign} {b} = ?": 1}
+    )
     result = _result(a, sign, b)
     return Question(text, f"{a} {sign} {b} = {{}}", str(result), _near(result))
 
@@ -43,13 +45,22 @@ def _story(source):
     b = source.between(1, a) if sign == "-" else source.between(2, 40)
     verb = "finds" if sign == "+" else "loses"
     result = _result(a, sign, b)
-    return Question(f"{name} has {a} {goods} and {verb} {b}. How many {goods} does {name} have?",
-                    f"{name} has {{}} {goods}.", str(result), _near(result))
+    return Question(
+        f"{name} has {a} {goods} and {verb} {b}. How many {goods} does {name} have?",
+        f"{name} has {{}} {goods}.",
+        str(result),
+        _near(result),
+    )
 
 
 def _comparison(source):
     a, b = source.sample(range(1, 100), 2)
-    return Question(f"Which number is larger, {a} or {b}?", "{} is larger.", str(max(a, b)), (str(min(a, b)), *_near(max(a, b))))
+    return Question(
+        f"Which number is larger, {a} or {b}?",
+        "{} is larger.",
+        str(max(a, b)),
+        (str(min(a, b)), *_near(max(a, b))),
+    )
 
 
 def question(source):

@@ -7,8 +7,11 @@ from demo_language.world import EVENTS, Person, Thing, World
 
 def _open(source, world, hero):
     """Draws who and what there is; returns the sentences."""
-    names = source.sample(lexicon.PEOPLE, source.between(2, 3)) if not hero else [hero] + source.sample(
-        [n for n in lexicon.PEOPLE if n != hero], source.between(1, 2))
+    names = (
+        source.sample(lexicon.PEOPLE, source.between(2, 3))
+        if not hero
+        else [hero] + source.sample([n for n in lexicon.PEOPLE if n != hero], source.between(1, 2))
+    )
     told = []
     for name in names:
         place = source.choice(lexicon.PLACES)
@@ -46,23 +49,51 @@ def _person_questions(world):
         others = tuple(world.places()) + lexicon.PLACES
         yield Question(f"Where is {p.name}?", f"{p.name} is in the {{}}.", p.place, others)
         if p.before:
-            yield Question(f"Where was {p.name} before?", f"{p.name} was in the {{}}.", p.before, others)
+            yield Question(
+                f"Where was {p.name} before?", f"{p.name} was in the {{}}.", p.before, others
+            )
         if p.goods:
-            near = tuple(str(n) for n in (p.count + 1, p.count + 2, p.count - 1, p.count + 10) if n >= 0)
-            yield Question(f"How many {p.goods} does {p.name} have?", f"{p.name} has {{}} {p.goods}.", str(p.count), near)
+            near = tuple(
+                str(n) for n in (p.count + 1, p.count + 2, p.count - 1, p.count + 10) if n >= 0
+            )
+            yield Question(
+                f"How many {p.goods} does {p.name} have?",
+                f"{p.name} has {{}} {p.goods}.",
+                str(p.count),
+                near,
+            )
         carried = [f"the {t.name}" for t in world.carried(p.name)]
         others = tuple(f"the {t}" for t in (*world.things, *lexicon.THINGS)) + ("nothing",)
-        yield Question(f"What does {p.name} carry?", f"{p.name} carries {{}}.",
-                       lexicon.listing(carried) if carried else "nothing", others)
+        yield Question(
+            f"What does {p.name} carry?",
+            f"{p.name} carries {{}}.",
+            lexicon.listing(carried) if carried else "nothing",
+            others,
+        )
     for place in places:
         here = [p.name for p in world.present(place)]
         if len(here) < 2:
             others = tuple(world.people) + ("Nobody",) + lexicon.PEOPLE
-            yield Question(f"Who is in the {place}?", f"{{}} is in the {place}.", here[0] if here else "Nobody", others)
+            yield Question(
+                f"Who is in the {place}?",
+                f"{{}} is in the {place}.",
+                here[0] if here else "Nobody",
+                others,
+            )
         else:
-            pairs = tuple(f"{a} and {b}" for a in world.people for b in world.people if a != b and {a, b} != set(here))
+            pairs = tuple(
+                f"{a} and {b}"
+                for a in world.people
+                for b in world.people
+                if a != b and {a, b} != set(here)
+            )
             more = tuple(f"{here[0]} and {b}" for b in lexicon.PEOPLE if b not in here)
-            yield Question(f"Who is in the {place}?", f"{{}} are in the {place}.", lexicon.listing(here), pairs + more)
+            yield Question(
+                f"Who is in the {place}?",
+                f"{{}} are in the {place}.",
+                lexicon.listing(here),
+                pairs + more,
+            )
 
 
 def _thing_questions(world):
@@ -72,10 +103,16 @@ def _thing_questions(world):
             form = f"The {t.name} is with {t.holder} in the {{}}."
             yield Question(f"Where is the {t.name}?", form, world.where(t), others)
         else:
-            yield Question(f"Where is the {t.name}?", f"The {t.name} is in the {{}}.", t.place, others)
+            yield Question(
+                f"Where is the {t.name}?", f"The {t.name} is in the {{}}.", t.place, others
+            )
         owners = tuple(world.people) + ("Nobody",) + lexicon.PEOPLE
-        yield Question(f"Who has the {t.name}?", f"{{}} has the {t.name}.", t.holder or "Nobody", owners)
-        yield Question(f"What color is the {t.name}?", f"The {t.name} is {{}}.", t.color, lexicon.COLORS)
+        yield Question(
+            f"Who has the {t.name}?", f"{{}} has the {t.name}.", t.holder or "Nobody", owners
+        )
+        yield Question(
+            f"What color is the {t.name}?", f"The {t.name} is {{}}.", t.color, lexicon.COLORS
+        )
 
 
 def questions_about(world):

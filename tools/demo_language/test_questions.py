@@ -42,7 +42,9 @@ class ListsTest(unittest.TestCase):
                 continue
             items = match[2].split(", ")
             key = int if items[0].isdigit() else str
-            expected = {"Copy": items, "Reverse": items[::-1], "Sort": sorted(items, key=key)}[match[1]]
+            expected = {"Copy": items, "Reverse": items[::-1], "Sort": sorted(items, key=key)}[
+                match[1]
+            ]
             self.assertEqual(question.answer.split(", "), expected)
             seen.add(match[1])
         self.assertEqual(seen, {"Copy", "Reverse", "Sort"})
@@ -51,7 +53,9 @@ class ListsTest(unittest.TestCase):
         spelled = [q for q in drawn(lists) if q.text.startswith("Spell")]
         self.assertTrue(spelled)
         for question in spelled:
-            self.assertEqual(question.answer.replace("-", ""), question.text.split()[-1].rstrip("."))
+            self.assertEqual(
+                question.answer.replace("-", ""), question.text.split()[-1].rstrip(".")
+            )
 
 
 class RecordsTest(unittest.TestCase):

@@ -6,11 +6,15 @@ from demo_language.source import Source
 class SourceTest(unittest.TestCase):
     def test_one_seed_gives_one_stream(self):
         first, second = Source("a"), Source("a")
-        self.assertEqual([first.below(1000) for _ in range(50)], [second.below(1000) for _ in range(50)])
+        self.assertEqual(
+            [first.below(1000) for _ in range(50)], [second.below(1000) for _ in range(50)]
+        )
 
     def test_other_seed_gives_other_stream(self):
         first, second = Source("a"), Source("b")
-        self.assertNotEqual([first.below(1000) for _ in range(50)], [second.below(1000) for _ in range(50)])
+        self.assertNotEqual(
+            [first.below(1000) for _ in range(50)], [second.below(1000) for _ in range(50)]
+        )
 
     def test_bits_of_equal_options_are_their_logarithm(self):
         source = Source("a")
@@ -28,7 +32,7 @@ class SourceTest(unittest.TestCase):
         source = Source("a")
         drawn = source.sample("abcd", 2)
         self.assertEqual(len(set(drawn)), 2)
-        self.assertAlmostEqual(2.0 ** source.bits, 12.0)
+        self.assertAlmostEqual(2.0**source.bits, 12.0)
 
     def test_weights_set_the_frequency(self):
         source = Source("frequency")

@@ -1,4 +1,4 @@
-"""Retells each tale with a second, independent reading of its sentences and compares the answers."""
+"""Reads each tale a second time, by its words alone, and compares the answers."""
 
 import re
 import unittest
@@ -11,7 +11,14 @@ class Reader:
     """Follows a tale by its words alone."""
 
     def __init__(self, tale):
-        self.place, self.before, self.holder, self.lies, self.color, self.count = {}, {}, {}, {}, {}, {}
+        self.place, self.before, self.holder, self.lies, self.color, self.count = (
+            {},
+            {},
+            {},
+            {},
+            {},
+            {},
+        )
         for sentence in re.findall(r"[^.]+\.", tale):
             self.read(sentence.strip())
 
@@ -40,7 +47,9 @@ class Reader:
         self.holder[thing] = name
 
     def give(self, giver, thing, taker):
-        assert self.holder[thing] == giver and self.place[giver] == self.place[taker], "given from afar"
+        assert (
+            self.holder[thing] == giver and self.place[giver] == self.place[taker]
+        ), "given from afar"
         self.holder[thing] = taker
 
     def put(self, name, thing):
@@ -91,7 +100,8 @@ class Reader:
 
     def who_is_in(self, place):
         here = [n for n, p in self.place.items() if p == place]
-        return f"{lexicon.listing(here or ['Nobody'])} {'are' if len(here) > 1 else 'is'} in the {place}."
+        verb = "are" if len(here) > 1 else "is"
+        return f"{lexicon.listing(here or ['Nobody'])} {verb} in the {place}."
 
     def carried(self, name):
         things = [f"the {t}" for t in self.color if self.holder.get(t) == name]

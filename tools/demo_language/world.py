@@ -62,14 +62,22 @@ def _go(person, place):
 
 
 def moves_to_known(world):
-    return [Event(f"{p.name} goes to the {place}.", lambda p=p, place=place: _go(p, place))
-            for p in world.people.values() for place in world.places() if place != p.place]
+    return [
+        Event(f"{p.name} goes to the {place}.", lambda p=p, place=place: _go(p, place))
+        for p in world.people.values()
+        for place in world.places()
+        if place != p.place
+    ]
 
 
 def moves_to_new(world):
     known = world.places()
-    return [Event(f"{p.name} goes to the {place}.", lambda p=p, place=place: _go(p, place))
-            for p in world.people.values() for place in lexicon.PLACES if place not in known]
+    return [
+        Event(f"{p.name} goes to the {place}.", lambda p=p, place=place: _go(p, place))
+        for p in world.people.values()
+        for place in lexicon.PLACES
+        if place not in known
+    ]
 
 
 def _hold(thing, name):
@@ -77,14 +85,22 @@ def _hold(thing, name):
 
 
 def takings(world):
-    return [Event(f"{p.name} takes the {t.name}.", lambda p=p, t=t: _hold(t, p.name))
-            for t in world.things.values() if t.place for p in world.present(t.place)]
+    return [
+        Event(f"{p.name} takes the {t.name}.", lambda p=p, t=t: _hold(t, p.name))
+        for t in world.things.values()
+        if t.place
+        for p in world.present(t.place)
+    ]
 
 
 def gifts(world):
-    return [Event(f"{t.holder} gives the {t.name} to {p.name}.", lambda p=p, t=t: _hold(t, p.name))
-            for t in world.things.values() if t.holder
-            for p in world.present(world.where(t)) if p.name != t.holder]
+    return [
+        Event(f"{t.holder} gives the {t.name} to {p.name}.", lambda p=p, t=t: _hold(t, p.name))
+        for t in world.things.values()
+        if t.holder
+        for p in world.present(world.where(t))
+        if p.name != t.holder
+    ]
 
 
 def _drop(world, thing):
@@ -92,8 +108,11 @@ def _drop(world, thing):
 
 
 def droppings(world):
-    return [Event(f"{t.holder} puts the {t.name} down.", lambda t=t: _drop(world, t))
-            for t in world.things.values() if t.holder]
+    return [
+        Event(f"{t.holder} puts the {t.name} down.", lambda t=t: _drop(world, t))
+        for t in world.things.values()
+        if t.holder
+    ]
 
 
 def _paint(thing, color):
@@ -101,8 +120,13 @@ def _paint(thing, color):
 
 
 def paintings(world):
-    return [Event(f"{t.holder} paints the {t.name} {color}.", lambda t=t, color=color: _paint(t, color))
-            for t in world.things.values() if t.holder for color in lexicon.COLORS if color != t.color]
+    return [
+        Event(f"{t.holder} paints the {t.name} {color}.", lambda t=t, color=color: _paint(t, color))
+        for t in world.things.values()
+        if t.holder
+        for color in lexicon.COLORS
+        if color != t.color
+    ]
 
 
 def _count(person, change):
@@ -110,15 +134,31 @@ def _count(person, change):
 
 
 def findings(world):
-    return [Event(f"{p.name} finds {n} {p.goods}.", lambda p=p, n=n: _count(p, n))
-            for p in world.people.values() if p.goods for n in range(2, 10)]
+    return [
+        Event(f"{p.name} finds {n} {p.goods}.", lambda p=p, n=n: _count(p, n))
+        for p in world.people.values()
+        if p.goods
+        for n in range(2, 10)
+    ]
 
 
 def losses(world):
-    return [Event(f"{p.name} loses {n} {p.goods}.", lambda p=p, n=n: _count(p, -n))
-            for p in world.people.values() if p.goods for n in range(2, min(p.count, 9) + 1)]
+    return [
+        Event(f"{p.name} loses {n} {p.goods}.", lambda p=p, n=n: _count(p, -n))
+        for p in world.people.values()
+        if p.goods
+        for n in range(2, min(p.count, 9) + 1)
+    ]
 
 
 # How often each kind of event is drawn where it is possible.
-EVENTS = ((moves_to_known, 6), (moves_to_new, 3), (takings, 6), (gifts, 5), (droppings, 3), (paintings, 2),
-          (findings, 3), (losses, 2))
+EVENTS = (
+    (moves_to_known, 6),
+    (moves_to_new, 3),
+    (takings, 6),
+    (gifts, 5),
+    (droppings, 3),
+    (paintings, 2),
+    (findings, 3),
+    (losses, 2),
+)

@@ -1,15 +1,16 @@
-"""How far a run has come, by wall-clock or by steps, and what follows from it: learning rate and row length."""
+"""How far a run has come, and what follows from it: learning rate and row length."""
 
 import dataclasses
 
 _WARMUP = 0.02  # share of the run
 _DECAY_FROM = 0.4
 _LONG_FROM = 0.85  # from here on rows are as long as the context
+_ANSWER_WEIGHT = 3.0  # of an answer's token in the loss, until rows become long
 
 
 @dataclasses.dataclass
 class Budget:
-    """Either `seconds` or `steps` limits the run. Only a run limited by steps can be repeated exactly."""
+    """Either `seconds` or `steps` limits the run. Only one limited by steps can be repeated."""
 
     seconds: float = 0.0
     steps: int = 0
@@ -30,3 +31,8 @@ def rate(progress):
 
 def row_length(progress, short, context):
     return short if progress < _LONG_FROM else context
+
+
+def answer_weight(progress):
+    """Answers follow from what was said, the rest is mostly chance: their gradient carries more."""
+    return _ANSWER_WEIGHT if progress < _LONG_FROM else 1.0

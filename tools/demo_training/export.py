@@ -73,5 +73,9 @@ def export(network, tokenizer, folder):
     _write_json(folder / "generation_config.json", _generation_config())
     _write_json(folder / "tokenizer_config.json", _tokenizer_config(shape))
     tokenizer.save(str(folder / "tokenizer.json"))
-    weights = {name: p.detach().to(torch.bfloat16).contiguous() for name, p in network.named_parameters()}
-    save_file(weights, str(folder / "model.safetensors"), metadata={"format": "pt"})
+    weights = {
+        name: p.detach().to(torch.bfloat16).contiguous() for name, p in network.named_parameters()
+    }
+    path = folder / "model.safetensors"
+    save_file(weights, str(path), metadata={"format": "pt"})
+    path.chmod(0o644)

@@ -1,6 +1,6 @@
 """A Llama-architecture decoder in plain PyTorch whose parameter names are those of the checkpoint.
 
-Letters of the shapes: b sequences, t tokens of a sequence, d hidden, h heads, g kv heads, e head size, v vocabulary.
+Letters of the shapes: b sequences, t tokens of a sequence, e head size, v vocabulary.
 """
 
 import dataclasses
@@ -35,9 +35,9 @@ class RmsNorm(nn.Module):
 
 
 def rotation(shape, length):
-    """cos and sin, each [t, e]; the two halves of a head rotate together (the layout of Llama checkpoints)."""
+    """cos and sin, each [t, e]; the halves of a head rotate together, as in Llama checkpoints."""
     step = torch.arange(0, shape.head_size, 2, dtype=torch.float32) / shape.head_size
-    angle = torch.outer(torch.arange(length, dtype=torch.float32), shape.rope_theta ** -step)
+    angle = torch.outer(torch.arange(length, dtype=torch.float32), shape.rope_theta**-step)
     angle = torch.cat((angle, angle), dim=-1)
     return angle.cos(), angle.sin()
 

@@ -12,8 +12,9 @@ def build(network):
     for name, parameter in network.named_parameters():
         in_layer = name.startswith("model.layers.") and parameter.ndim == 2
         (matrices if in_layer else others).append(parameter)
-    muon = torch.optim.Muon(matrices, lr=_MATRIX_RATE, momentum=0.95, weight_decay=0.01,
-                            adjust_lr_fn="match_rms_adamw")
+    muon = torch.optim.Muon(
+        matrices, lr=_MATRIX_RATE, momentum=0.95, weight_decay=0.01, adjust_lr_fn="match_rms_adamw"
+    )
     adam = torch.optim.AdamW(others, lr=_VECTOR_RATE, betas=(0.9, 0.95), weight_decay=0.0)
     for optimizer in (muon, adam):
         for group in optimizer.param_groups:
