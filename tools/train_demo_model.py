@@ -6,6 +6,8 @@ The run is seeded and resumes from its checkpoint: start it again with the same 
 
 import argparse
 import pathlib
+import signal
+import threading
 import time
 
 import torch
@@ -30,7 +32,7 @@ def parse_arguments():
         "--steps", type=int, default=0, help="budget in steps instead: exactly repeatable"
     )
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--tokens", type=int, default=4096, help="tokens of a step")
+    parser.add_argument("--tokens", type=int, default=2048, help="tokens of a step")
     parser.add_argument(
         "--length", type=int, default=256, help="row length before the last part of the run"
     )
@@ -93,7 +95,8 @@ class Run:
         """One update; returns the mean loss of all tokens and of answers, in nats per token."""
         progress = self.progress()
         length = budget.row_length(progress, self.arguments.length, self.network.shape.context)
-        rows, in_answer = self.batches.batch(self.steps, self.arguments.tokens // length, length)
+        count, mix = self.arguments.tokens // length, budget.mix(progress)
+        rows, in_answer = self.batches.batch(self.steps, count, length, mix)
         optimizers.set_rate(self.optimizers, budget.rate(progress))
         losses = self._losses(rows)
         in_answer = in_answer[:, 1:].flatten()
@@ -135,12 +138,12 @@ def report(run, mean):
     )
 
 
-def train(run, checkpoint, log):
-    """Steps until the budget is used; time already spent by earlier parts of the run counts."""
+def train(run, checkpoint, log, stop):
+    """Steps until the budget is used or `stop` is set; time spent by earlier parts counts."""
     spent_before, start = run.seconds, time.monotonic()
     saved = shown = start
     mean = None
-    while run.progress() < 1.0:
+    while run.progress() < 1.0 and not stop.is_set():
         losses = run.step()
         now = time.monotonic()
         run.seconds = spent_before + now - start
@@ -164,10 +167,14 @@ def main():
     run = Run(
         arguments, prepare_tokenizer(arguments.work / "tokenizer.json", Shape(), arguments.seed)
     )
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
     if checkpoint.exists():
         run.restore(checkpoint)
     with open(arguments.work / "log.txt", "a", encoding="utf-8") as log:
-        train(run, checkpoint, log)
+        train(run, checkpoint, log, stop)
+    if stop.is_set():
+        raise SystemExit("stopped before the end: start again to go on from the checkpoint")
     export(run.network, run.tokenizer, arguments.out)
 
 

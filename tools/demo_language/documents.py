@@ -6,13 +6,15 @@ import math
 from demo_language import facts, lists, records, small_talk, sums, tales
 from demo_language.source import Source
 
-_TOPICS = {tales.scene: 8, sums.scene: 4, lists.scene: 3, facts.scene: 2, records.scene: 2}
-_CHAT_TOPICS = {**_TOPICS, small_talk.scene: 1}
+# Weights of the topics of plain documents and of conversations.
+LANGUAGE = {tales.scene: 8, sums.scene: 4, lists.scene: 3, facts.scene: 2, records.scene: 2}
+PRIMER = {tales.scene: 6, sums.scene: 1, lists.copy_scene: 6, facts.scene: 1, records.scene: 6}
 # Fewest and most questions of a plain document.
 _QUESTIONS = {
     tales.scene: (3, 6),
     sums.scene: (3, 7),
     lists.scene: (2, 4),
+    lists.copy_scene: (2, 4),
     facts.scene: (3, 7),
     records.scene: (1, 3),
 }
@@ -37,28 +39,29 @@ class Document:
     kinds: tuple = ()
 
 
-def _plain(source):
-    topic = source.weighted(_TOPICS)
+def _plain(source, mix):
+    topic = source.weighted(mix)
     scene = topic(source, source.between(*_QUESTIONS[topic]))
     parts = [scene.setting] if scene.setting else []
     parts += [f"Question: {q.text}\nAnswer: {q.answer}" for q in scene.questions]
     return "\n".join(parts)
 
 
-def _page(source):
+def _page(source, mix):
     """Plain texts with an empty line between them; after each one the page ends once in four."""
-    texts = [_plain(source)]
+    texts = [_plain(source, mix)]
     while not source.chance(PAGE_END):
-        texts.append(_plain(source))
+        texts.append(_plain(source, mix))
     return SEPARATOR.join(texts)
 
 
-def _conversation(source):
+def _conversation(source, mix):
+    topics = {**mix, small_talk.scene: 1}
     system = source.weighted(_SYSTEM)
     messages = [{"role": "system", "content": system}] if system else []
     kinds = []
     for _ in range(source.weighted({1: 3, 2: 3, 3: 2, 4: 1})):
-        topic = source.weighted(_CHAT_TOPICS)
+        topic = source.weighted(topics)
         # Only a tale shows where its scene begins; with one question of another topic at a time
         # a text still has one path.
         scene = topic(source, source.between(1, 5) if topic is tales.scene else 1)
@@ -72,21 +75,21 @@ def _conversation(source):
     return tuple(messages), tuple(kinds)
 
 
-def draw(source):
+def draw(source, mix):
     before = source.bits
     if source.chance(4):
-        text = _page(source)
+        text = _page(source, mix)
         return Document(source.bits - before, text=text)
-    messages, kinds = _conversation(source)
+    messages, kinds = _conversation(source, mix)
     return Document(source.bits - before, messages=messages, kinds=kinds)
 
 
 # One seed per use; `stream` mixes the use into the seed, so no two uses share a stream.
-def stream(use, seed):
+def stream(use, seed, mix=LANGUAGE):
     """Endless documents of one use ("train", "heldout", ...)."""
     source = Source(f"{use}/{seed}")
     while True:
-        yield draw(source)
+        yield draw(source, mix)
 
 
 def long_page(use, seed, size):
@@ -97,7 +100,7 @@ def long_page(use, seed, size):
     source = Source(f"{use}/{seed}")
     texts, characters = [], 0
     while characters < size:
-        texts.append(_plain(source))
+        texts.append(_plain(source, LANGUAGE))
         characters += len(texts[-1]) + len(SEPARATOR)
     going_on = math.log2(PAGE_END / (PAGE_END - 1))
     return SEPARATOR.join(texts), source.bits + going_on * (len(texts) - 1)

@@ -64,8 +64,9 @@ def _spelled(source):
     )
 
 
+_copied = _arranged("Copy", lambda items, key: items)
 _KINDS = {
-    _arranged("Copy", lambda items, key: items): 3,
+    _copied: 3,
     _arranged("Reverse", lambda items, key: items[::-1]): 3,
     _arranged("Sort", lambda items, key: sorted(items, key=key)): 4,
     _counted: 1,
@@ -80,3 +81,7 @@ def question(source):
 
 def scene(source, count):
     return Scene("list", "", tuple(question(source) for _ in range(count)))
+
+
+def copy_scene(source, count):
+    return Scene("list", "", tuple(_copied(source) for _ in range(count)))

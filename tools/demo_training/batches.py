@@ -15,12 +15,12 @@ class Batches:
         line_ends = {index for token, index in vocabulary.items() if "Ċ" in token}
         self._ends = line_ends | {vocabulary[token] for token in (chat.BOS, chat.EOS, chat.END)}
 
-    def batch(self, index, rows, length):
+    def batch(self, index, rows, length, mix):
         """Tokens int64 [rows, length + 1] and bool of the same shape: is the token part of an answer?
 
         A row starts with a document, more follow, the last one is cut.
         """
-        documents = stream("train", f"{self._seed}/{index}")
+        documents = stream("train", f"{self._seed}/{index}", mix)
         tokens = [self._row(documents, length + 1) for _ in range(rows)]
         return torch.tensor(tokens), torch.tensor([self._in_answer(row) for row in tokens])
 

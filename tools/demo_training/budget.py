@@ -2,8 +2,11 @@
 
 import dataclasses
 
+from demo_language import documents
+
 _WARMUP = 0.02  # share of the run
 _DECAY_FROM = 0.4
+_PRIMER_UNTIL = 0.25  # share of the run whose documents are mostly about copying
 _LONG_FROM = 0.85  # from here on rows are as long as the context
 _ANSWER_WEIGHT = 3.0  # of an answer's token in the loss, until rows become long
 
@@ -27,6 +30,11 @@ def rate(progress):
     if progress < _DECAY_FROM:
         return 1.0
     return max(0.0, (1.0 - progress) / (1.0 - _DECAY_FROM))
+
+
+def mix(progress):
+    """Copying comes first: it is what the answers about tales, lists and records are built on."""
+    return documents.PRIMER if progress < _PRIMER_UNTIL else documents.LANGUAGE
 
 
 def row_length(progress, short, context):

@@ -113,11 +113,17 @@ class Network(nn.Module):
         cos, sin = rotation(shape, shape.context)
         self.register_buffer("cos", cos, persistent=False)
         self.register_buffer("sin", sin, persistent=False)
-        self.apply(self._initialize)
+        self._initialize()
 
-    def _initialize(self, module):
-        if isinstance(module, (nn.Linear, nn.Embedding)):
-            nn.init.normal_(module.weight, std=0.02)
+    def _initialize(self):
+        """Layers begin as the identity on embeddings large enough not to drown in their outputs."""
+        for name, parameter in self.named_parameters():
+            if name.endswith(("o_proj.weight", "down_proj.weight")):
+                nn.init.zeros_(parameter)
+            elif name.endswith("embed_tokens.weight"):
+                nn.init.normal_(parameter, std=0.5)
+            elif parameter.ndim == 2:
+                nn.init.normal_(parameter, std=0.02)
 
     def forward(self, tokens):
         t = tokens.shape[1]
