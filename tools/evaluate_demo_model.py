@@ -31,6 +31,20 @@ class Judge:
             logits = self.model(torch.tensor([ids])).logits[0, :-1]
         return F.log_softmax(logits, dim=-1).gather(1, torch.tensor(ids[1:])[:, None])[:, 0]
 
+    def log_probability_of_each(self, context, endings):
+        """Sum of log p over the tokens of each ending after the context, which is read once."""
+        longest = max(map(len, endings))
+        rows = torch.tensor([e + [0] * (longest - len(e)) for e in endings])
+        with torch.no_grad():
+            before = self.model(torch.tensor([context]), use_cache=True)
+            cache = before.past_key_values
+            cache.batch_repeat_interleave(len(endings))
+            after = self.model(rows, past_key_values=cache).logits
+        first = before.logits[:, -1:].expand(len(endings), -1, -1)
+        logs = F.log_softmax(torch.cat((first, after[:, :-1]), dim=1), dim=-1)
+        chosen = logs.gather(2, rows[:, :, None])[:, :, 0]
+        return [chosen[i, : len(e)].sum().item() for i, e in enumerate(endings)]
+
     def answer(self, messages):
         ids = self.encode(
             self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
@@ -72,10 +86,8 @@ def multiple_choice(judge, path, limit):
     for line in itertools.islice(path.open(encoding="utf-8"), limit):
         item = json.loads(line)
         context = [judge.tokenizer.bos_token_id] + judge.encode(item["ctx"])
-        scores = []
-        for ending in item["endings"]:
-            ids = context + judge.encode(" " + ending)
-            scores.append(judge.log_probabilities(ids)[len(context) - 1 :].sum().item())
+        endings = [judge.encode(" " + ending) for ending in item["endings"]]
+        scores = judge.log_probability_of_each(context, endings)
         asked[item["kind"]] += 1
         right[item["kind"]] += scores.index(max(scores)) == item["label"]
     return right, asked
@@ -131,7 +143,7 @@ def main():
     )
     parser.add_argument("--window", type=int, default=512)
     parser.add_argument("--documents", type=int, default=300)
-    parser.add_argument("--conversations", type=int, default=60)
+    parser.add_argument("--conversations", type=int, default=40)
     parser.add_argument("--items", type=int, default=None)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2)

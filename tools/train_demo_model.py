@@ -98,7 +98,9 @@ class Run:
         count, mix = self.arguments.tokens // length, budget.mix(progress)
         rows, in_answer = self.batches.batch(self.steps, count, length, mix)
         optimizers.set_rate(self.optimizers, budget.rate(progress))
-        losses = self._losses(rows)
+        # Long rows come too late in a run to pay for being compiled.
+        losses_of = self._losses if length == self.arguments.length else self._plain_losses
+        losses = losses_of(rows)
         in_answer = in_answer[:, 1:].flatten()
         weights = torch.where(in_answer, budget.answer_weight(progress), 1.0)
         ((losses * weights).sum() / weights.sum()).backward()

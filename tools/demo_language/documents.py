@@ -9,9 +9,11 @@ from demo_language.source import Source
 # Weights of the topics of plain documents and of conversations.
 LANGUAGE = {tales.scene: 8, sums.scene: 4, lists.scene: 3, facts.scene: 2, records.scene: 2}
 PRIMER = {tales.scene: 6, sums.scene: 1, lists.copy_scene: 6, facts.scene: 1, records.scene: 6}
+PRACTICE = {tales.examination: 12, sums.scene: 6, lists.scene: 2, facts.scene: 1, records.scene: 1}
 # Fewest and most questions of a plain document.
 _QUESTIONS = {
     tales.scene: (3, 6),
+    tales.examination: (5, 7),
     sums.scene: (3, 7),
     lists.scene: (2, 4),
     lists.copy_scene: (2, 4),
@@ -19,6 +21,8 @@ _QUESTIONS = {
     records.scene: (1, 3),
 }
 
+# The same of a tale in a conversation.
+_TALE_TURNS = {tales.scene: (1, 5), tales.examination: (5, 7)}
 SEPARATOR = "\n\n"
 HELDOUT_SIZE = 200_000  # characters of heldout.txt
 PAGE_END = 4  # a page ends after a text once in so many
@@ -62,9 +66,10 @@ def _conversation(source, mix):
     kinds = []
     for _ in range(source.weighted({1: 3, 2: 3, 3: 2, 4: 1})):
         topic = source.weighted(topics)
+        tale = topic in (tales.scene, tales.examination)
         # Only a tale shows where its scene begins; with one question of another topic at a time
         # a text still has one path.
-        scene = topic(source, source.between(1, 5) if topic is tales.scene else 1)
+        scene = topic(source, source.between(*_TALE_TURNS[topic]) if tale else 1)
         for i, q in enumerate(scene.questions):
             asked = f"{scene.setting}\n{q.text}" if scene.setting and i == 0 else q.text
             messages.append({"role": "user", "content": asked})

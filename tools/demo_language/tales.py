@@ -119,14 +119,20 @@ def questions_about(world):
     return [*_person_questions(world), *_thing_questions(world)]
 
 
-def tell(source, hero=""):
+def tell(source, hero="", fewest=3):
     """A tale and the world at its end. With `hero` the tale begins with that person."""
     world = World()
     told = _open(source, world, hero)
-    told += _events(source, world, source.between(3, 7))
+    told += _events(source, world, source.between(fewest, 7))
     return " ".join(told), world
 
 
 def scene(source, count):
     text, world = tell(source)
+    return Scene("tale", text, tuple(source.sample(questions_about(world), count)))
+
+
+def examination(source, count):
+    """As a scene, but the tale may be shorter: few events are easier to learn from."""
+    text, world = tell(source, fewest=1)
     return Scene("tale", text, tuple(source.sample(questions_about(world), count)))

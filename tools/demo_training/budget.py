@@ -7,8 +7,8 @@ from demo_language import documents
 _WARMUP = 0.02  # share of the run
 _DECAY_FROM = 0.4
 _PRIMER_UNTIL = 0.25  # share of the run whose documents are mostly about copying
-_LONG_FROM = 0.85  # from here on rows are as long as the context
-_ANSWER_WEIGHT = 3.0  # of an answer's token in the loss, until rows become long
+_LONG_FROM = 0.9  # from here on rows are as long as the context
+_ANSWER_WEIGHT = 5.0  # of an answer's token in the loss, until rows become long
 
 
 @dataclasses.dataclass
@@ -33,8 +33,10 @@ def rate(progress):
 
 
 def mix(progress):
-    """Copying comes first: it is what the answers about tales, lists and records are built on."""
-    return documents.PRIMER if progress < _PRIMER_UNTIL else documents.LANGUAGE
+    """First copying, which other answers are built on; then questions; at last the language."""
+    if progress < _PRIMER_UNTIL:
+        return documents.PRIMER
+    return documents.PRACTICE if progress < _LONG_FROM else documents.LANGUAGE
 
 
 def row_length(progress, short, context):
