@@ -69,6 +69,7 @@ run_demo() {
   demo_server=$!
   wait_until_ready "$url"
   say "asking it: curl $url/v1/chat/completions"
-  ask "$url" "Once upon a time there was a little mouse."
+  ask "$url" "Tell me a tale about Ana."
+  ask "$url" "Write as JSON: Tom is 31 years old, is in the mill and has a lamp and a key."
   say 'done'
 }
