@@ -69,6 +69,11 @@ run_demo() {
   demo_server=$!
   wait_until_ready "$url"
   say "asking it: curl $url/v1/chat/completions"
-  ask "$url" "Once upon a time there was a little mouse."
+  local question
+  for question in 'What is 12 plus 30?' 'Reverse: 62, 77, 47.' \
+    'Write as JSON: Mira is 31 years old, is in the garden and has a lamp.'; do
+    printf '> %s\n' "$question"
+    ask "$url" "$question"
+  done
   say 'done'
 }
