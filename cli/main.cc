@@ -1,4 +1,5 @@
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -25,20 +26,26 @@ std::string known_commands() {
   return names;
 }
 
+// The first thing on the command line that nobody asked for; a flag before a value.
+std::string first_unexpected(const CLI::App& app) {
+  const std::vector<std::string> rest = app.remaining();
+  const auto flag =
+      std::find_if(rest.begin(), rest.end(), [](const auto& arg) { return arg.starts_with("-"); });
+  if (flag != rest.end()) return *flag;
+  return rest.empty() ? std::string() : rest.front();
+}
+
 // What the user got wrong on the command line, as an Error.
-Error usage_error(const CLI::ParseError& error, const std::string& command) {
-  const std::string help = "see `octavo " + command + " --help`";
+Error usage_error(const CLI::ParseError& error, const CLI::App& app) {
+  const std::string help = "see `" + app.get_name() + " --help`";
   std::string what = error.what();
-  if (error.get_name() == "ExtrasError") {
-    const size_t colon = what.find(": ");
-    return {"unknown option or argument",
-            colon == std::string::npos ? what : what.substr(colon + 2), help};
-  }
+  if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::ExtrasError))
+    return {"unknown option or argument", first_unexpected(app), help};
   // CLI11 says "--name: what is wrong" or "NAME is required".
   const size_t colon = what.find(": ");
   if (what.starts_with("-") && colon != std::string::npos)
     return {"bad value: " + what.substr(colon + 2), what.substr(0, colon), help};
-  return {what, "octavo " + command, help};
+  return {what, app.get_name(), help};
 }
 
 void flush_output() {
@@ -65,7 +72,7 @@ int run_command(const Command& command, std::vector<std::string> args) {
     app.parse(std::move(args));
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app.exit(error);  // --help
-    throw usage_error(error, std::string(command.name));
+    throw usage_error(error, app);
   }
   const int status = work();
   flush_output();

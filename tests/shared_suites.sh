@@ -32,6 +32,7 @@ suite tokenizers 4032 tokenizers.py
 suite templates 4576 templates.py
 suite hostile_files 117 hostile_files.py
 suite eval 5 eval_check.py
-suite serving 1 serving.py --model "$shared/models/stories260k-llama" --only core,stream
+suite serving 460 serving.py --model "$shared/models/stories260k-llama" \
+  --only core,stream,params,logprobs,errors,named,tokens,auth,cli
 
 exit "$failed"

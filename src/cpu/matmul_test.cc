@@ -97,8 +97,13 @@ float bound(const Case& c, int64_t i, int64_t o, Compute compute) {
   return static_cast<float>(added * 0x1p-24 * (static_cast<double>(w.in) + 8) / 2 + rounding);
 }
 
-void expect_close(const Ops& table, const Format& format, int64_t n, int64_t out, int64_t in,
-                  Compute compute, Queue& queue) {
+struct Shape {
+  int64_t n, out, in;
+};
+
+void expect_close(const Ops& table, const Format& format, const Shape& shape, Compute compute,
+                  Queue& queue) {
+  const auto [n, out, in] = shape;
   const Case c = Case::make(table, format, n, out, in, compute);
   std::vector<float> expected(n * out), got(n * out, NAN);
   Matmul m = c.product(c.rows.weight, expected, compute);
@@ -120,9 +125,6 @@ void expect_close(const Ops& table, const Format& format, int64_t n, int64_t out
 TEST(Matmul, equals_the_reference_for_every_table_format_and_shape) {
   ThreadPool pool(2);
   Queue queue(pool);
-  struct Shape {
-    int64_t n, out, in;
-  };
   for (const Ops& table : tables()) {
     for (const Compute compute : {Compute::f32, Compute::bf16}) {
       for (const Shape s :
@@ -131,7 +133,7 @@ TEST(Matmul, equals_the_reference_for_every_table_format_and_shape) {
         for (Format format : formats()) {
           if (format.scheme == Scheme::affine && format.group_size == 0) format.group_size = s.in;
           if (format.group_size > 0 && s.in % format.group_size != 0) continue;
-          expect_close(table, format, s.n, s.out, s.in, compute, queue);
+          expect_close(table, format, s, compute, queue);
           if (HasFatalFailure()) return;
         }
       }

@@ -11,6 +11,8 @@ namespace octavo {
 namespace {
 
 constexpr uint64_t kMaxConfigBytes = uint64_t{16} << 20;
+// Several times the largest models; together they bound what a few bytes of config can ask for.
+constexpr int64_t kMaxLayers = 1024, kMaxHeadDim = 1024;
 
 }  // namespace
 
@@ -66,14 +68,24 @@ double Config::number(std::string_view key) const {
   return value->get<double>();
 }
 
-double Config::number_or(std::string_view key, double otherwise) const {
-  return has(key) ? number(key) : otherwise;
+double Config::number_within(std::string_view key, double low, double high) const {
+  const double value = number(key);
+  if (!(value >= low && value <= high)) {
+    fail(key, "value " + to_line(Json(value)) + " is not from " + to_line(Json(low)) + " to " +
+                  to_line(Json(high)));
+  }
+  return value;
 }
 
-double Config::positive(std::string_view key) const {
-  const double value = number(key);
-  if (value <= 0) fail(key, "value is not above 0");
-  return value;
+double Config::number_within_or(std::string_view key, double low, double high,
+                                double otherwise) const {
+  return has(key) ? number_within(key, low, high) : otherwise;
+}
+
+double Config::factor(std::string_view key) const { return number_within(key, 1e-6, 1e6); }
+
+double Config::factor_or(std::string_view key, double otherwise) const {
+  return has(key) ? factor(key) : otherwise;
 }
 
 bool Config::flag_or(std::string_view key, bool otherwise) const {
@@ -135,7 +147,7 @@ const Json& Config::json() const { return *json_; }
 Dims read_dims(const Config& c, const DimNames& names) {
   Dims d;
   d.hidden = c.integer(names.hidden, 1, 1 << 20);
-  d.layers = c.integer(names.layers, 1, 4096);
+  d.layers = c.integer(names.layers, 1, kMaxLayers);
   d.heads = c.integer(names.heads, 1, 4096);
   d.kv_heads = names.kv_heads.empty() ? d.heads : c.integer_or(names.kv_heads, 1, 4096, d.heads);
   if (d.heads % d.kv_heads != 0)
@@ -144,7 +156,10 @@ Dims read_dims(const Config& c, const DimNames& names) {
   if (!c.has("head_dim") && d.hidden % d.heads != 0)
     c.fail(names.heads, std::to_string(d.heads) + " does not divide the hidden size " +
                             std::to_string(d.hidden));
-  d.head_dim = c.integer_or("head_dim", 1, 4096, d.hidden / d.heads);
+  d.head_dim = c.integer_or("head_dim", 1, kMaxHeadDim, d.hidden / d.heads);
+  if (d.head_dim > kMaxHeadDim)
+    c.fail(names.heads, "heads of " + std::to_string(d.head_dim) +
+                            " elements, above the limit of " + std::to_string(kMaxHeadDim));
   d.ffn = names.ffn_otherwise ? c.integer_or(names.ffn, 1, 1 << 22, *names.ffn_otherwise)
                               : c.integer(names.ffn, 1, 1 << 22);
   d.vocab = c.integer("vocab_size", 1, 1 << 24);

@@ -28,8 +28,11 @@ class Config {
   int64_t integer(std::string_view key, int64_t low, int64_t high) const;
   int64_t integer_or(std::string_view key, int64_t low, int64_t high, int64_t otherwise) const;
   double number(std::string_view key) const;
-  double number_or(std::string_view key, double otherwise) const;
-  double positive(std::string_view key) const;
+  double number_within(std::string_view key, double low, double high) const;
+  double number_within_or(std::string_view key, double low, double high, double otherwise) const;
+  // From 1e-6 to 1e6: divisors and multipliers, so that what is computed from them stays finite.
+  double factor(std::string_view key) const;
+  double factor_or(std::string_view key, double otherwise) const;
   bool flag_or(std::string_view key, bool otherwise) const;
   std::string text(std::string_view key) const;
   std::string text_or(std::string_view key, std::string_view otherwise) const;
@@ -76,6 +79,11 @@ struct RopeKeys {
   bool scaled = true;  // false: rope_scaling does not concern these layers
 };
 RopeSpec read_rope(const Config& c, int64_t head_dim, const RopeKeys& keys = {});
+
+// The number that a norm adds to the mean square or variance.
+inline double read_eps(const Config& c, std::string_view key) {
+  return c.number_within(key, 1e-12, 1);
+}
 
 // The activation named by the first of `keys` that is there.
 Act read_act(const Config& c, std::initializer_list<std::string_view> keys);

@@ -5,9 +5,8 @@
 namespace octavo {
 namespace {
 
-double required_positive(const Config& scaling, std::string_view key) {
-  return scaling.positive(key);
-}
+// Below 2 the frequencies would not fall; far above, they leave the range of float.
+constexpr double kMinTheta = 2, kMaxTheta = 1e15;
 
 // The trained length: inside the section, at the top level (Phi-3), else the position limit.
 int64_t trained_tokens(const Config& c, const Config& scaling) {
@@ -19,18 +18,19 @@ int64_t trained_tokens(const Config& c, const Config& scaling) {
 }
 
 RopeSpec::Yarn read_yarn(const Config& c, const Config& s) {
-  RopeSpec::Yarn yarn{.factor = required_positive(s, "factor"),
-                      .beta_fast = s.number_or("beta_fast", 32),
-                      .beta_slow = s.number_or("beta_slow", 1),
+  RopeSpec::Yarn yarn{.factor = s.factor("factor"),
+                      .beta_fast = s.factor_or("beta_fast", 32),
+                      .beta_slow = s.factor_or("beta_slow", 1),
                       .attention_factor = 0,
                       .trained_tokens = trained_tokens(c, s),
                       .truncate = s.flag_or("truncate", true)};
   const auto magnitude = [&](double m) {
     return yarn.factor <= 1 ? 1.0 : 0.1 * m * std::log(yarn.factor) + 1;
   };
-  const double m = s.number_or("mscale", 0), m_all = s.number_or("mscale_all_dim", 0);
+  const double m = s.number_within_or("mscale", 0, 1e6, 0),
+               m_all = s.number_within_or("mscale_all_dim", 0, 1e6, 0);
   const double derived = m != 0 && m_all != 0 ? magnitude(m) / magnitude(m_all) : magnitude(1);
-  yarn.attention_factor = s.number_or("attention_factor", derived);
+  yarn.attention_factor = s.number_within_or("attention_factor", 0, 1e6, derived);
   return yarn;
 }
 
@@ -45,14 +45,14 @@ RopeSpec::LongRope read_longrope(const Config& c, const Config& s, int64_t dim) 
       s.fail(key, std::to_string(factors.size()) + " factors for " + std::to_string(dim / 2) +
                       " frequencies");
     for (double factor : factors) {
-      if (!(factor > 0)) s.fail(key, "a factor is not above 0");
+      if (!(factor >= 1e-6 && factor <= 1e6)) s.fail(key, "a factor is not from 1e-6 to 1e6");
     }
   }
   const auto limit = static_cast<double>(c.integer("max_position_embeddings", 1, int64_t{1} << 31));
   const auto trained = static_cast<double>(rope.trained_tokens);
-  const double factor = limit > trained ? limit / trained : s.number_or("factor", 1);
-  rope.attention_factor = s.number_or(
-      "attention_factor",
+  const double factor = limit > trained ? limit / trained : s.factor_or("factor", 1);
+  rope.attention_factor = s.number_within_or(
+      "attention_factor", 0, 1e6,
       factor <= 1 || trained <= 1 ? 1.0 : std::sqrt(1 + std::log(factor) / std::log(trained)));
   return rope;
 }
@@ -60,14 +60,14 @@ RopeSpec::LongRope read_longrope(const Config& c, const Config& s, int64_t dim) 
 RopeSpec::Scaling read_scaling(const Config& c, const Config& s, int64_t dim) {
   const std::string kind = s.text_or("rope_type", s.text_or("type", "default"));
   if (kind == "default") return std::monostate{};
-  if (kind == "linear") return RopeSpec::Linear{required_positive(s, "factor")};
+  if (kind == "linear") return RopeSpec::Linear{s.factor("factor")};
   if (kind == "dynamic")
-    return RopeSpec::Dynamic{required_positive(s, "factor"),
+    return RopeSpec::Dynamic{s.factor("factor"),
                              c.integer("max_position_embeddings", 1, int64_t{1} << 31)};
   if (kind == "yarn") return read_yarn(c, s);
   if (kind == "llama3") {
-    RopeSpec::Llama3 rope{required_positive(s, "factor"), required_positive(s, "low_freq_factor"),
-                          required_positive(s, "high_freq_factor"), trained_tokens(c, s)};
+    RopeSpec::Llama3 rope{s.factor("factor"), s.factor("low_freq_factor"),
+                          s.factor("high_freq_factor"), trained_tokens(c, s)};
     if (rope.high_freq_factor <= rope.low_freq_factor)
       s.fail("high_freq_factor", "not above low_freq_factor");
     return rope;
@@ -85,12 +85,11 @@ RopeSpec read_rope(const Config& c, int64_t head_dim, const RopeKeys& keys) {
     parameters = parameters->section(keys.layer_type);
   RopeSpec rope;
   double partial = 1;
-  if (c.has(keys.partial)) partial = c.positive(keys.partial);
-  rope.theta = c.has(keys.theta) ? c.positive(keys.theta) : keys.default_theta;
+  if (c.has(keys.partial)) partial = c.number_within(keys.partial, 0, 1);
+  rope.theta = c.number_within_or(keys.theta, kMinTheta, kMaxTheta, keys.default_theta);
   if (parameters) {
-    if (parameters->has("rope_theta")) rope.theta = parameters->positive("rope_theta");
-    if (parameters->has("partial_rotary_factor"))
-      partial = parameters->positive("partial_rotary_factor");
+    rope.theta = parameters->number_within_or("rope_theta", kMinTheta, kMaxTheta, rope.theta);
+    partial = parameters->number_within_or("partial_rotary_factor", 0, 1, partial);
   }
   rope.dim = static_cast<int64_t>(static_cast<double>(head_dim) * partial);
   if (rope.dim < 2 || rope.dim > head_dim || rope.dim % 2 != 0)

@@ -55,6 +55,10 @@ TEST(Config, names_the_field_that_is_wrong) {
                                                 {"hidden_size", int64_t{1} << 40},
                                                 {"rope_theta", 0},
                                                 {"rope_theta", -1.0},
+                                                {"rope_theta", 1e300},
+                                                {"partial_rotary_factor", 1e300},
+                                                {"rms_norm_eps", 1e-60},
+                                                {"head_dim", 1 << 20},
                                                 {"rms_norm_eps", "small"},
                                                 {"hidden_act", "sigmund"},
                                                 {"vocab_size", 0},
@@ -73,6 +77,25 @@ TEST(Config, refuses_unknown_rope_kinds_and_lists_of_the_wrong_length) {
                     {{"rope_type", "longrope"}, {"short_factor", {1.0}}, {"long_factor", {1.0}}})
                 .find("short_factor"),
             std::string::npos);
+}
+
+// What follows from them would leave the range of float, or cost memory out of all proportion.
+TEST(Config, refuses_numbers_without_sense) {
+  const auto scaled = [](Json more) {
+    Json scaling = {{"rope_type", "yarn"}, {"factor", 4.0}};
+    scaling.update(more);
+    return refusal("rope_scaling", scaling);
+  };
+  EXPECT_EQ(scaled(Json::object()), "");
+  for (const auto& [key, value] : {std::pair<const char*, double>{"factor", 1e-320},
+                                   {"factor", 1e300},
+                                   {"beta_fast", 0},
+                                   {"mscale", -10},
+                                   {"attention_factor", 1e300}})
+    EXPECT_NE(scaled({{key, value}}).find(key), std::string::npos) << key << " = " << value;
+  Json wide = parse_json(kLlama, "config.json");
+  wide.update({{"hidden_size", 1 << 20}, {"num_attention_heads", 1}, {"num_key_value_heads", 1}});
+  EXPECT_THROW(spec_of(Config::parse(to_line(wide), "config.json")), Error);
 }
 
 TEST(Config, names_an_unsupported_architecture_and_what_is_supported) {

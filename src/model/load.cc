@@ -16,14 +16,20 @@
 namespace octavo {
 namespace {
 
-// A slice is what one thread reads, converts and packs at a time.
-constexpr int64_t kSliceBytes = int64_t{4} << 20;
+// A slice is what one thread reads, converts and packs at a time: small enough to be still in its
+// L2 cache when it is packed.
+constexpr int64_t kSliceBytes = int64_t{512} << 10;
 constexpr int64_t kRowAlignment = 64;  // Ops::pack may run in parallel on such rows
 
 struct MatrixJob {
   Weight* target;
   MatrixSource source;
   RowMap rows;
+};
+// Rows [begin, end) of a job's target.
+struct Slice {
+  const MatrixJob* job;
+  int64_t begin, end;
 };
 struct VectorJob {
   Vec* target;
@@ -62,13 +68,7 @@ class Loader {
   void run(ThreadPool& pool, const LoadOptions& options) {
     reserve();
     for (const VectorJob& job : vectors_) read_vector(job);
-    size_t all = 0, done = 0;
-    for (const MatrixJob& job : matrices_) all += job.target->size_bytes();
-    for (const MatrixJob& job : matrices_) {
-      read_matrix(job, pool);
-      done += job.target->size_bytes();
-      if (options.progress) options.progress(done, all);
-    }
+    read_matrices(pool, options);
     if (model_.spec.head.tied) model_.head.weight = model_.embedding;
   }
 
@@ -177,29 +177,45 @@ class Loader {
                      static_cast<size_t>(job.count)};
   }
 
-  void read_matrix(const MatrixJob& job, ThreadPool& pool) const {
-    const Weight& target = *job.target;
-    const auto row = plane_bytes(job.source.format(), 1, target.in);
-    const int64_t rows_a_slice =
-        std::max<int64_t>(kSliceBytes / std::max<int64_t>(1, row.data) / kRowAlignment, 1) *
-        kRowAlignment;
-    const int64_t slices = (target.out + rows_a_slice - 1) / rows_a_slice;
+  std::vector<Slice> slices() const {
+    std::vector<Slice> slices;
+    for (const MatrixJob& job : matrices_) {
+      const int64_t row_bytes = plane_bytes(job.source.format(), 1, job.target->in).data;
+      const int64_t rows =
+          std::max<int64_t>(kSliceBytes / std::max<int64_t>(1, row_bytes) / kRowAlignment, 1) *
+          kRowAlignment;
+      for (int64_t begin = 0; begin < job.target->out; begin += rows)
+        slices.push_back({&job, begin, std::min(job.target->out, begin + rows)});
+    }
+    return slices;
+  }
+
+  // All matrices as one phase: a small one does not leave workers without work. What was read stays
+  // in the page cache, where the next start finds it.
+  void read_matrices(ThreadPool& pool, const LoadOptions& options) const {
+    const std::vector<Slice> all = slices();
     std::vector<MatrixSource::Rows> buffers(pool.threads());
-    std::mutex mutex;  // guards `problem`
+    std::mutex mutex;  // guards `problem`, `done` and the caller's progress
     std::exception_ptr problem;
-    pool.each(slices, [&](int64_t slice, int worker) {
+    std::atomic<bool> failed{false};
+    size_t done = 0;
+    pool.each(static_cast<int64_t>(all.size()), [&](int64_t i, int worker) {
+      const auto& [job, begin, end] = all[i];
+      if (failed.load(std::memory_order_relaxed)) return;
       try {
-        const int64_t begin = slice * rows_a_slice,
-                      end = std::min(target.out, begin + rows_a_slice);
-        job.source.read(job.rows, begin, end, buffers[worker]);
-        model_.ops.pack(buffers[worker].weight, begin, target);
+        job->source.read(job->rows, begin, end, buffers[worker]);
+        model_.ops.pack(buffers[worker].weight, begin, *job->target);
+        const std::lock_guard lock(mutex);
+        done += job->target->size_bytes() * (end - begin) / job->target->out;
+        if (options.progress) options.progress(done, model_.memory.size_bytes());
       } catch (...) {
         const std::lock_guard lock(mutex);
         problem = std::current_exception();
+        failed = true;
       }
     });
     if (problem) std::rethrow_exception(problem);
-    job.source.drop();
+    if (options.progress) options.progress(model_.memory.size_bytes(), model_.memory.size_bytes());
   }
 
   void read_vector(const VectorJob& job) const {

@@ -49,7 +49,7 @@ struct Attention {
   float scale = 1;
   int64_t window = 0;  // a row sees its last `window` tokens, itself included; 0: all
   float softcap = 0;   // scores become cap · tanh(score / cap); 0: off
-  Heads out = {};           // [n, h, e]
+  Heads out = {};      // [n, h, e]
 };
 
 struct Norm {
@@ -58,7 +58,7 @@ struct Norm {
   Vec bias = {};    // layer_norm only; may be empty
   float eps = 0;
   float offset = 0;  // y = normalised · (weight + offset)
-  Mat y = {};             // may be x itself
+  Mat y = {};        // may be x itself
 };
 
 struct Ops {

@@ -39,7 +39,12 @@ Step quantized(const TensorEntry& entry, const std::string& matrix, const Matrix
                const Recipe& recipe) {
   const int64_t group = recipe.group_size > 0 ? recipe.group_size : shape.in;
   const int64_t groups = (shape.in + group - 1) / group, bits = recipe.bits;
-  Step step{.source = &entry, .matrix = matrix, .shape = shape, .group_size = group, .groups = groups, .outputs = {}};
+  Step step{.source = &entry,
+            .matrix = matrix,
+            .shape = shape,
+            .group_size = group,
+            .groups = groups,
+            .outputs = {}};
   step.outputs.push_back(
       {matrix + ".weight_packed", DType::i32, {shape.out, (shape.in * bits + 31) / 32}});
   step.outputs.push_back({matrix + ".weight_scale", entry.dtype, {shape.out, groups}});

@@ -203,8 +203,7 @@ class Job {
   // groups].
   void append_zeros(const std::vector<uint8_t>& zeros, const quant::Step& step,
                     SafetensorsWriter& writer) const {
-    const int64_t groups = step.groups,
-                  words = (step.shape.out * recipe_.bits + 31) / 32;
+    const int64_t groups = step.groups, words = (step.shape.out * recipe_.bits + 31) / 32;
     std::vector<uint32_t> packed((words + 1) *
                                  groups);  // a value may straddle into the word after the last
     for (int64_t r = 0; r < step.shape.out; ++r) {

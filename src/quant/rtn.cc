@@ -50,7 +50,8 @@ int code_of(float w, const Grid& grid, int bits) {
 PackedRows round_rows(std::span<const float> rows, int64_t in, int bits, int64_t group_size,
                       bool symmetric, DType scale_dtype) {
   OCTAVO_CHECK(static_cast<int64_t>(rows.size()) % in == 0);
-  const int64_t count = static_cast<int64_t>(rows.size()) / in, groups = (in + group_size - 1) / group_size;
+  const int64_t count = static_cast<int64_t>(rows.size()) / in,
+                groups = (in + group_size - 1) / group_size;
   const int64_t row_bytes = (in * bits + 7) / 8, scale_bytes = size_bytes(scale_dtype);
   PackedRows out;
   out.data.resize(count * row_bytes + 1);  // a code may straddle the byte after the last

@@ -29,7 +29,8 @@ struct PackedRows {
   double squared_error = 0, squared_norm = 0, largest_error = 0;
 };
 
-// Quantizes rows [n, in], row after row; the last group of a row may be shorter. REQUIRES: values finite.
+// Quantizes rows [n, in], row after row; the last group of a row may be shorter. REQUIRES: values
+// finite.
 PackedRows round_rows(std::span<const float> rows, int64_t in, int bits, int64_t group_size,
                       bool symmetric, DType scale_dtype);
 

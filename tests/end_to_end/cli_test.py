@@ -104,6 +104,7 @@ class CliTest(unittest.TestCase):
         for command in self.commands:
             with self.subTest(command=command):
                 self.assertIn(f"octavo {command} --help", self.fails(2, command, "--no-such-flag", "x", "y", "z"))
+        self.assertIn("(--bad)", self.fails(2, "generate", self.model, "--prompt-ids", "1", "--bad", "1", "2"))
         self.assertIn("(--threads)", self.fails(2, "generate", self.model, "--prompt-ids", "1", "--threads", "many"))
         self.assertIn("(--dtype)", self.fails(2, "generate", self.model, "--prompt-ids", "1", "--dtype", "int3"))
         self.assertIn("(--device)", self.fails(2, "generate", self.model, "--prompt-ids", "1", "--device", "opencl"))

@@ -8,7 +8,7 @@ namespace octavo::family {
 // form.
 ModelSpec gemma(const Config& c) {
   const Dims d = read_dims(c);
-  const NormSpec norm = rms(c.positive("rms_norm_eps"), 1);
+  const NormSpec norm = rms(read_eps(c, "rms_norm_eps"), 1);
   ModelSpec spec = decoder(c, d,
                            {.norm_mixer = norm,
                             .mixer = AttentionSpec{.heads = d.heads,

@@ -11,7 +11,7 @@ ModelSpec gpt2(const Config& c) {
                                .layers = "n_layer",
                                .max_positions = "n_positions",
                                .ffn_otherwise = 4 * hidden});
-  const NormSpec norm = layer_norm(c.positive("layer_norm_epsilon"));
+  const NormSpec norm = layer_norm(read_eps(c, "layer_norm_epsilon"));
   AttentionSpec attention{.heads = d.heads,
                           .kv_heads = d.heads,
                           .head_dim = d.head_dim,

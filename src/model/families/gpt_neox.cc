@@ -4,7 +4,7 @@ namespace octavo::family {
 
 ModelSpec gpt_neox(const Config& c) {
   const Dims d = read_dims(c);
-  const NormSpec norm = layer_norm(c.positive("layer_norm_eps"));
+  const NormSpec norm = layer_norm(read_eps(c, "layer_norm_eps"));
   const bool bias = c.flag_or("attention_bias", true);
   const bool parallel = c.flag_or("use_parallel_residual", true);
   ModelSpec spec = decoder(

@@ -4,7 +4,7 @@ namespace octavo::family {
 
 ModelSpec qwen3(const Config& c) {
   const Dims d = read_dims(c);
-  const NormSpec norm = rms(c.positive("rms_norm_eps"));
+  const NormSpec norm = rms(read_eps(c, "rms_norm_eps"));
   const bool bias = c.flag_or("attention_bias", false);
   const AttentionSpec attention{.heads = d.heads,
                                 .kv_heads = d.kv_heads,

@@ -1,0 +1,14 @@
+// Replays the seeds and the findings of the fuzz target.
+#include <gtest/gtest.h>
+
+#include "base/corpus_replay.h"
+
+namespace octavo {
+namespace {
+
+TEST(SafetensorsCorpus, is_read_or_refused) {
+  EXPECT_GE(replay_corpus("tests/corpus/safetensors"), 6);
+}
+
+}  // namespace
+}  // namespace octavo

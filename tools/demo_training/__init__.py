@@ -1,0 +1,1 @@
+"""Trains the bundled demo model: network, optimizer, batches, checkpoints, export."""

@@ -1,0 +1,43 @@
+"""Batches of token rows. Batch k depends on the seed and k alone, so a resumed run needs no state."""
+
+import torch
+from demo_language import chat
+from demo_language.documents import stream
+
+
+class Batches:
+    def __init__(self, tokenizer, seed):
+        self._tokenizer = tokenizer
+        self._seed = seed
+        vocabulary = tokenizer.get_vocab()
+        self._assistant = vocabulary[chat.ASSISTANT]
+        self._label = (vocabulary["Answer"], vocabulary[":"])
+        line_ends = {index for token, index in vocabulary.items() if "Ċ" in token}
+        self._ends = line_ends | {vocabulary[token] for token in (chat.BOS, chat.EOS, chat.END)}
+
+    def batch(self, index, rows, length, mix):
+        """Tokens int64 [rows, length + 1] and bool of the same shape: is the token part of an answer?
+
+        A row starts with a document, more follow, the last one is cut.
+        """
+        documents = stream("train", f"{self._seed}/{index}", mix)
+        tokens = [self._row(documents, length + 1) for _ in range(rows)]
+        return torch.tensor(tokens), torch.tensor([self._in_answer(row) for row in tokens])
+
+    def _row(self, documents, length):
+        row = []
+        while len(row) < length:
+            text = chat.marked(next(documents))
+            row += self._tokenizer.encode(text, add_special_tokens=False).ids
+        return row[:length]
+
+    def _in_answer(self, row):
+        """An answer goes from its mark to the end of its turn or line, that end included."""
+        flags, inside = [], False
+        for at, token in enumerate(row):
+            flags.append(inside)
+            if token == self._assistant or tuple(row[at - 1 : at + 1]) == self._label:
+                inside = True
+            elif token in self._ends:
+                inside = False
+        return flags
