@@ -68,7 +68,7 @@ def run_unit(args: argparse.Namespace) -> Count:
         old.unlink()
     junit = reports / "ctest.junit"
     subprocess.run(["ctest", "--test-dir", args.build, "--output-on-failure", "--no-tests=error", "-j", str(os.cpu_count()),
-                    "--timeout", "300", "--output-junit", junit], cwd=ROOT, env=os.environ | {"GTEST_OUTPUT": f"xml:{reports}/"}, check=False)
+                    "--timeout", "900", "--output-junit", junit], cwd=ROOT, env=os.environ | {"GTEST_OUTPUT": f"xml:{reports}/"}, check=False)
     count = Count()
     if not junit.is_file():
         return Count(failed=1, failures=["ctest wrote no report"])
