@@ -69,11 +69,13 @@ def perplexity(judge, path, window):
 
 
 def against_entropy(judge, seed, count):
-    """Bits per token of fresh documents: (model, generator). See docs/demo_model.md."""
+    """Bits per token of fresh documents that fit the context: (model, generator)."""
     model = generator = 0.0
     tokens = 0
     for document in itertools.islice(documents.stream("entropy", seed), count):
-        ids = judge.encode(chat.marked(document))[: judge.model.config.max_position_embeddings]
+        ids = judge.encode(chat.marked(document))
+        if len(ids) > judge.model.config.max_position_embeddings:
+            continue
         model -= judge.log_probabilities(ids).sum().item() / math.log(2)
         generator += document.bits
         tokens += len(ids) - 1

@@ -1,5 +1,7 @@
 #include "cpu/panels.h"
 
+#include <emmintrin.h>
+
 #include <algorithm>
 #include <array>
 #include <bit>
@@ -143,6 +145,15 @@ struct RowReader {
                                                     : rows.in * size_bytes(rows.format.dtype);
   }
 
+  // Where these words lie in the source just as the target wants them; null: they have to be
+  // formed.
+  const std::byte* in_place(int64_t row, int64_t begin, int64_t count) const {
+    const int64_t bytes = 4 * (begin + count);
+    if (rows.format.scheme != Scheme::dense || rows.format.dtype != target || bytes > in_bytes)
+      return nullptr;
+    return rows.data.data() + row * in_bytes + 4 * begin;
+  }
+
   void read(int64_t row, int64_t begin, int64_t count, std::byte* words) const {
     const std::byte* const src = rows.data.data() + row * in_bytes;
     if (rows.format.scheme == Scheme::affine) return read_codes(src, begin, count, words);
@@ -174,9 +185,64 @@ void spread(const std::byte* words, int64_t count, std::byte* panel, int64_t row
     store(panel, (row + i) * kPanel + column, load<Word>(words, i));
 }
 
+// Words of four bytes of four source rows, spread over `count` B rows from `panel`, four columns
+// each: a transposition in registers, 4 by 4.
+void spread_four(const std::array<const std::byte*, 4>& words, int64_t count, std::byte* panel) {
+  constexpr int64_t kRowBytes = kPanel * 4;
+  int64_t i = 0;
+  for (; i + 4 <= count; i += 4) {
+    const auto quad = [&](int n) {
+      return _mm_loadu_si128(reinterpret_cast<const __m128i*>(words[n] + 4 * i));
+    };
+    const __m128i low01 = _mm_unpacklo_epi32(quad(0), quad(1)),
+                  low23 = _mm_unpacklo_epi32(quad(2), quad(3)),
+                  high01 = _mm_unpackhi_epi32(quad(0), quad(1)),
+                  high23 = _mm_unpackhi_epi32(quad(2), quad(3));
+    const auto put = [&](int row, __m128i columns) {
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(panel + (i + row) * kRowBytes), columns);
+    };
+    put(0, _mm_unpacklo_epi64(low01, low23));
+    put(1, _mm_unpackhi_epi64(low01, low23));
+    put(2, _mm_unpacklo_epi64(high01, high23));
+    put(3, _mm_unpackhi_epi64(high01, high23));
+  }
+  for (; i < count; ++i) {
+    for (int64_t n = 0; n < 4; ++n)
+      store(panel + i * kRowBytes, n, load<uint32_t>(words[static_cast<size_t>(n)], i));
+  }
+}
+
 struct RowRange {
   int64_t begin, end;
 };
+
+// Where a block of a panel begins.
+struct BlockPlace {
+  int64_t row, column;
+};
+
+// `count` words of each of these source rows to the block at `place`; words of four bytes.
+void pack_words(const RowReader& reader, RowRange range, int64_t count, std::byte* panel,
+                BlockPlace place) {
+  alignas(64) std::array<std::array<std::byte, kBlockWords * 4>, 4> formed;
+  std::array<const std::byte*, 4> words;
+  int64_t n = range.begin;
+  const auto fetch = [&](size_t slot) {
+    words[slot] = reader.in_place(n + static_cast<int64_t>(slot), place.row, count);
+    if (words[slot] != nullptr) return;
+    reader.read(n + static_cast<int64_t>(slot), place.row, count, formed[slot].data());
+    words[slot] = formed[slot].data();
+  };
+  const auto column = [&] { return place.column + n - range.begin; };
+  for (; n + 4 <= range.end; n += 4) {
+    for (size_t slot = 0; slot < 4; ++slot) fetch(slot);
+    spread_four(words, count, panel + (place.row * kPanel + column()) * 4);
+  }
+  for (; n < range.end; ++n) {
+    fetch(0);
+    spread<uint32_t>(words[0], count, panel, place.row, column());
+  }
+}
 
 // Source rows of one panel, the first of them to `first_column`.
 void pack_panel(const RowReader& reader, const PanelShape& shape, RowRange range, std::byte* panel,
@@ -184,14 +250,13 @@ void pack_panel(const RowReader& reader, const PanelShape& shape, RowRange range
   alignas(64) std::array<std::byte, kBlockWords * 4> words;
   for (int64_t row = 0; row < shape.rows(); row += kBlockWords) {
     const int64_t count = std::min(kBlockWords, shape.rows() - row);
+    if (shape.row_bytes == kPanel * 4) {
+      pack_words(reader, range, count, panel, {.row = row, .column = first_column});
+      continue;
+    }
     for (int64_t n = range.begin; n < range.end; ++n) {
       reader.read(n, row, count, words.data());
-      const int64_t column = first_column + n - range.begin;
-      if (shape.row_bytes == kPanel * 4) {
-        spread<uint32_t>(words.data(), count, panel, row, column);
-      } else {
-        spread<uint16_t>(words.data(), count, panel, row, column);
-      }
+      spread<uint16_t>(words.data(), count, panel, row, first_column + n - range.begin);
     }
   }
 }

@@ -69,7 +69,11 @@ run_demo() {
   demo_server=$!
   wait_until_ready "$url"
   say "asking it: curl $url/v1/chat/completions"
-  ask "$url" "Tell me a tale about Ana."
-  ask "$url" "Write as JSON: Tom is 31 years old, is in the mill and has a lamp and a key."
+  local question
+  for question in 'What is 12 plus 30?' 'Reverse: 62, 77, 47.' \
+    'Write as JSON: Tom is 31 years old, is in the mill and has a lamp and a key.'; do
+    printf '> %s\n' "$question"
+    ask "$url" "$question"
+  done
   say 'done'
 }
