@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """`octavo serve` as its clients see it: the openai package, curl and plain sockets.
 
-Needs the program (OCTAVO, else build/release/bin/octavo) and OCTAVO_MODEL, a model directory with a tokenizer; skips and says why."""
+Needs the program (OCTAVO, else build/release/bin/octavo) and a model directory with a tokenizer (OCTAVO_MODEL, else models/demo); skips and says why."""
 from __future__ import annotations
 
 import json
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 PROGRAM = Path(os.environ.get("OCTAVO", "build/release/bin/octavo"))
-MODEL = os.environ.get("OCTAVO_MODEL", "")
+MODEL = os.environ.get("OCTAVO_MODEL", "models/demo")
 KEY = "end-to-end-key"
 STORY = "Once upon a time there was a small mill by the river"
 
