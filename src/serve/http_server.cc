@@ -27,7 +27,11 @@ constexpr auto kAcceptRetry = std::chrono::milliseconds(100);  // after EMFILE a
 
 struct HttpServer::State {
   State(HttpOptions options, HttpCallbacks callbacks)
-      : io(options.io_threads), acceptor(io), retry(io), signals(io) {
+      : io(options.io_threads),
+        strand(asio::make_strand(io)),
+        acceptor(strand),
+        retry(strand),
+        signals(strand) {
     shared.options = std::move(options);
     shared.callbacks = std::move(callbacks);
   }
@@ -39,10 +43,12 @@ struct HttpServer::State {
 
   HttpShared shared;
   asio::io_context io;
+  asio::strand<asio::io_context::executor_type> strand;  // all of the next five belong to it
   tcp::acceptor acceptor;
   asio::steady_timer retry;
   asio::signal_set signals;
   int signal_count = 0;
+  bool closed = false;  // nothing may be awaited any more
   std::vector<std::thread> threads;
 };
 
@@ -75,11 +81,11 @@ void HttpServer::State::accept() {
 }
 
 void HttpServer::State::accepted(Code code, tcp::socket socket) {
-  if (code == asio::error::operation_aborted || !acceptor.is_open()) return;
+  if (closed) return;
   if (code) {
     retry.expires_after(kAcceptRetry);
     retry.async_wait([this](Code waited) {
-      if (!waited) accept();
+      if (!waited && !closed) accept();
     });
     return;
   }
@@ -103,9 +109,10 @@ void HttpServer::State::accepted(Code code, tcp::socket socket) {
 
 void HttpServer::State::await_signal() {
   signals.async_wait([this](Code code, int signal) {
-    if (code) return;
-    shared.callbacks.on_signal(signal, ++signal_count);
-    await_signal();
+    if (code || closed) return;
+    const int count = ++signal_count;
+    await_signal();  // first: what it calls may end in stop()
+    shared.callbacks.on_signal(signal, count);
   });
 }
 
@@ -120,9 +127,9 @@ void HttpServer::start() {
   if (state_->shared.callbacks.on_signal) {
     state_->signals.add(SIGINT);
     state_->signals.add(SIGTERM);
-    state_->await_signal();
+    asio::post(state_->strand, [this] { state_->await_signal(); });
   }
-  state_->accept();
+  asio::post(state_->strand, [this] { state_->accept(); });
   for (int i = 0; i < state_->shared.options.io_threads; ++i) {
     state_->threads.emplace_back([this] { state_->io.run(); });
   }
@@ -143,8 +150,9 @@ void HttpServer::wait_idle(double timeout_s) {
 void HttpServer::stop() {
   if (state_->threads.empty()) return;
   State& state = *state_;
-  asio::post(state.io, [&state] {
+  asio::post(state.strand, [&state] {
     Code ignored;
+    state.closed = true;
     state.acceptor.close(ignored);
     state.retry.cancel();
     state.signals.cancel(ignored);

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <condition_variable>
+#include <csignal>
 #include <mutex>
 #include <string>
 
@@ -196,6 +197,27 @@ TEST_F(HttpServerTest, cuts_a_reader_that_is_too_slow) {
   }
   await([&] { return gone; });
   held.reset();
+}
+
+// The signal's handler lets another thread stop the server at once; that must end every time.
+TEST(HttpServerSignals, stop_ends_when_a_signal_asked_for_it) {
+  for (int round = 0; round < 100; ++round) {
+    std::mutex mutex;
+    std::condition_variable changed;
+    bool asked = false;
+    HttpServer server({.port = 0}, {.admit = {}, .handle = {}, .on_signal = [&](int, int) {
+                                      const std::lock_guard lock(mutex);
+                                      asked = true;
+                                      changed.notify_all();
+                                    }});
+    server.start();
+    ::kill(::getpid(), SIGTERM);
+    {
+      std::unique_lock lock(mutex);
+      changed.wait(lock, [&] { return asked; });
+    }
+    server.stop();
+  }
 }
 
 TEST_F(HttpServerTest, says_which_address_is_taken) {
