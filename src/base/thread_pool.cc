@@ -1,8 +1,12 @@
 #include "base/thread_pool.h"
 
+#include <linux/futex.h>
 #include <sched.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <climits>
 #include <cmath>
 #include <fstream>
 #include <string>
@@ -20,14 +24,32 @@ inline void pause() {
 #endif
 }
 
-// Spins, then sleeps, until `value` is no longer `old`.
 template <class T>
-void wait_change(const std::atomic<T>& value, T old) {
+void futex(const std::atomic<T>& word, int operation, uint32_t value) {
+  static_assert(sizeof(std::atomic<T>) == sizeof(uint32_t) && std::atomic<T>::is_always_lock_free);
+  ::syscall(SYS_futex, &word, operation, value, nullptr, nullptr, 0);
+}
+
+// Spins, then sleeps, until `value` is no longer `old`. Not std::atomic::wait: before it sleeps it
+// yields, and on a machine with other work a thread that yields waits for all of that to have its
+// turn, at each of the hundred phases of a decode step.
+template <class T>
+void wait_change(const std::atomic<T>& value, T old, std::atomic<int>& sleepers) {
   for (int i = 0; i < kSpins; ++i) {
     if (value.load(std::memory_order_acquire) != old) return;
     pause();
   }
-  while (value.load(std::memory_order_acquire) == old) value.wait(old, std::memory_order_acquire);
+  // Either this load sees the new value, or wake() sees the sleeper: both orders are seq_cst.
+  sleepers.fetch_add(1, std::memory_order_seq_cst);
+  while (value.load(std::memory_order_seq_cst) == old)
+    futex(value, FUTEX_WAIT_PRIVATE, static_cast<uint32_t>(old));
+  sleepers.fetch_sub(1, std::memory_order_relaxed);
+}
+
+// After a seq_cst change of `value`.
+template <class T>
+void wake(const std::atomic<T>& value, const std::atomic<int>& sleepers) {
+  if (sleepers.load(std::memory_order_seq_cst) > 0) futex(value, FUTEX_WAKE_PRIVATE, INT_MAX);
 }
 
 // CPUs by the cgroup v2 quota ("max 100000" or "150000 100000"), 0: none set.
@@ -58,18 +80,18 @@ ThreadPool::ThreadPool(int threads) {
 
 ThreadPool::~ThreadPool() {
   stop_.store(true, std::memory_order_relaxed);
-  phase_.fetch_add(1, std::memory_order_release);
-  phase_.notify_all();
+  phase_.fetch_add(1, std::memory_order_seq_cst);
+  wake(phase_, idle_);
   for (std::thread& worker : workers_) worker.join();
 }
 
 void ThreadPool::work(int worker) {
   for (uint32_t seen = 0;;) {
-    wait_change(phase_, seen);
+    wait_change(phase_, seen, idle_);
     ++seen;
     if (stop_.load(std::memory_order_relaxed)) return;
     (*task_)(worker);
-    if (pending_.fetch_sub(1, std::memory_order_acq_rel) == 1) pending_.notify_one();
+    if (pending_.fetch_sub(1, std::memory_order_seq_cst) == 1) wake(pending_, waiting_);
   }
 }
 
@@ -77,12 +99,12 @@ void ThreadPool::run(FunctionRef<void(int)> task) noexcept {
   if (workers_.empty()) return task(0);
   task_ = &task;
   pending_.store(static_cast<int>(workers_.size()), std::memory_order_relaxed);
-  phase_.fetch_add(1, std::memory_order_release);
-  phase_.notify_all();
+  phase_.fetch_add(1, std::memory_order_seq_cst);
+  wake(phase_, idle_);
   task(0);
   for (int left = pending_.load(std::memory_order_acquire); left != 0;
        left = pending_.load(std::memory_order_acquire)) {
-    wait_change(pending_, left);
+    wait_change(pending_, left, waiting_);
   }
 }
 

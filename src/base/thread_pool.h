@@ -42,6 +42,7 @@ class ThreadPool {
       nullptr;  // written before phase_ is released, read after it is acquired
   alignas(64) std::atomic<uint32_t> phase_{0};
   alignas(64) std::atomic<int> pending_{0};
+  std::atomic<int> idle_{0}, waiting_{0};  // asleep for phase_ and for pending_
   std::atomic<bool> stop_{false};
 };
 
