@@ -322,6 +322,7 @@ void Generation::refuse(const Event& event) {
           ? overloaded(event.reason, seams_.metrics.retry_after_s(seams_.engine.stats()))
           : bad_request(event.param, event.reason);
   if (event.overloaded) seams_.metrics.rejected("queue_full");
+  settle();  // before the answer: whoever gets it may try again at once
   if (streaming_) {
     exchange_->write(sse_event(error_json(error)) + std::string(kSseDone));
     exchange_->finish();
@@ -332,7 +333,6 @@ void Generation::refuse(const Event& event) {
     }
     exchange_->respond(std::move(response));
   }
-  settle();
 }
 
 Usage Generation::usage() const {
