@@ -118,7 +118,8 @@ def unittest_count(name: str, text: str, status: int) -> Count:
 
 def run_end_to_end(args: argparse.Namespace) -> Count:
     count = Count()
-    env = os.environ | {"OCTAVO": str(args.octavo.resolve()), "OCTAVO_NO_VENV": args.no_venv, "PYTHONDONTWRITEBYTECODE": "1"}
+    env = {"OCTAVO_MODEL": str(ROOT / "models" / "demo")} | os.environ
+    env |= {"OCTAVO": str(args.octavo.resolve()), "OCTAVO_NO_VENV": args.no_venv, "PYTHONDONTWRITEBYTECODE": "1"}
     for test in sorted(ROOT.glob("tests/**/*_test.py")):
         name = str(test.relative_to(ROOT))
         try:
