@@ -78,6 +78,14 @@ struct Collector {
 
 }  // namespace
 
+std::string root_in_use(const ModelSpec& spec, const Checkpoint& checkpoint) {
+  const Names& n = spec.names;
+  const auto holds = [&](const std::string& root) {
+    return checkpoint.find(root + n.embedding + ".weight") != nullptr;
+  };
+  return holds(n.root) || !holds("") ? n.root : "";
+}
+
 std::string layer_name(const ModelSpec& spec, int64_t layer, const std::string& root,
                        const std::string& suffix) {
   std::string prefix = spec.names.layer;

@@ -27,6 +27,8 @@ struct MatrixPart {
 // or empty).
 std::vector<MatrixPart> layer_matrices(const ModelSpec& spec, int64_t layer,
                                        const std::string& root);
+// Names::root where the checkpoint carries that prefix, else empty: some files lack it.
+std::string root_in_use(const ModelSpec& spec, const Checkpoint& checkpoint);
 // "model.layers.3." + suffix
 std::string layer_name(const ModelSpec& spec, int64_t layer, const std::string& root,
                        const std::string& suffix);

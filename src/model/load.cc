@@ -45,7 +45,7 @@ class Loader {
       : model_(model),
         checkpoint_(checkpoint),
         quantization_(std::move(quantization)),
-        root_(find_root()) {}
+        root_(root_in_use(model.spec, checkpoint)) {}
 
   DType stored_dtype() const {
     return checkpoint_.get(root_ + model_.spec.names.embedding + ".weight").dtype;
@@ -73,15 +73,6 @@ class Loader {
   }
 
  private:
-  // Some files carry the prefix of the whole model, some do not.
-  std::string find_root() const {
-    const Names& n = model_.spec.names;
-    for (const std::string& root : {n.root, std::string()}) {
-      if (checkpoint_.find(root + n.embedding + ".weight") != nullptr) return root;
-    }
-    return n.root;
-  }
-
   void plan_layer(int64_t i) {
     const ModelSpec& spec = model_.spec;
     const LayerSpec& layer = spec.layers[i];

@@ -8,17 +8,11 @@
 namespace octavo::quant {
 namespace {
 
-std::string prefix_in_use(const ModelSpec& spec, const Checkpoint& checkpoint) {
-  return checkpoint.find(spec.names.root + spec.names.embedding + ".weight") != nullptr
-             ? spec.names.root
-             : "";
-}
-
 // The stored matrices of the layers, each once although a fused one has several parts.
 std::map<std::string, MatrixShape> stored_matrices(const ModelSpec& spec,
                                                    const Checkpoint& checkpoint) {
   std::map<std::string, MatrixShape> matrices;
-  const std::string root = prefix_in_use(spec, checkpoint);
+  const std::string root = root_in_use(spec, checkpoint);
   for (size_t i = 0; i < spec.layers.size(); ++i) {
     for (const MatrixPart& part : layer_matrices(spec, static_cast<int64_t>(i), root))
       matrices.emplace(part.name, part.stored);
