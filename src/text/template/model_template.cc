@@ -8,6 +8,7 @@ namespace octavo {
 namespace {
 
 constexpr uint64_t kMaxConfigBytes = uint64_t{64} << 20;
+constexpr size_t kMaxTemplates = 64;
 constexpr const char* kTokens[] = {"bos_token", "eos_token", "unk_token", "sep_token",
                                    "pad_token", "cls_token", "mask_token"};
 
@@ -20,8 +21,17 @@ std::optional<std::string> token_text(const Json& value) {
   return std::nullopt;
 }
 
-void add_named(std::map<std::string, ChatTemplate>& templates, const Json& list,
-               const std::string& where) {
+using Templates = std::map<std::string, ChatTemplate>;
+
+// An empty object when there is no such file.
+Json read_object(const std::filesystem::path& file) {
+  if (!std::filesystem::exists(file)) return Json::object();
+  Json value =
+      parse_json(read_file(file, kMaxConfigBytes), file.string(), {.max_keys = size_t{1} << 20});
+  return value.is_object() ? value : Json::object();
+}
+
+void add_named(Templates& templates, const Json& list, const std::string& where) {
   for (const Json& entry : list) {
     const bool well_formed = entry.is_object() && entry.contains("name") &&
                              entry["name"].is_string() && entry.contains("template") &&
@@ -36,33 +46,47 @@ void add_named(std::map<std::string, ChatTemplate>& templates, const Json& list,
   }
 }
 
+// "chat_template" of `config`: a text or a list of {name, template}.
+void add_configured(Templates& templates, const Json& config, const std::string& where) {
+  const auto found = config.find("chat_template");
+  if (found == config.end()) return;
+  if (found->is_string()) {
+    templates.insert_or_assign("default", ChatTemplate::compile(found->get<std::string>(), where));
+  } else if (found->is_array()) {
+    add_named(templates, *found, where);
+  }
+}
+
+void add_file(Templates& templates, const std::string& name, const std::filesystem::path& file) {
+  templates.insert_or_assign(
+      name, ChatTemplate::compile(read_file(file, kMaxConfigBytes), file.string()));
+}
+
 }  // namespace
 
 ModelTemplates ModelTemplates::load(const std::filesystem::path& directory) {
   ModelTemplates result;
-  const auto config_path = directory / "tokenizer_config.json";
-  Json config = Json::object();
-  if (std::filesystem::exists(config_path)) {
-    config = parse_json(read_file(config_path, kMaxConfigBytes), config_path.string(),
-                        {.max_keys = size_t{1} << 20});
-  }
-  if (!config.is_object()) config = Json::object();
-  for (const char* name : kTokens) {
-    if (!config.contains(name)) continue;
-    if (const auto text = token_text(config[name])) result.tokens_[name] = *text;
-  }
-  const auto file = directory / "chat_template.jinja";
-  if (std::filesystem::exists(file)) {
-    result.templates_.emplace(
-        "default", ChatTemplate::compile(read_file(file, kMaxConfigBytes), file.string()));
-  } else if (config.contains("chat_template")) {
-    const Json& value = config["chat_template"];
-    if (value.is_string()) {
-      result.templates_.emplace(
-          "default", ChatTemplate::compile(value.get<std::string>(), config_path.string()));
-    } else if (value.is_array()) {
-      add_named(result.templates_, value, config_path.string());
+  const auto config_file = directory / "tokenizer_config.json";
+  for (const auto& file : {directory / "special_tokens_map.json", config_file}) {
+    const Json tokens = read_object(file);
+    for (const char* name : kTokens) {
+      if (!tokens.contains(name)) continue;
+      if (const auto text = token_text(tokens[name])) result.tokens_[name] = *text;
     }
+    if (file == config_file) add_configured(result.templates_, tokens, file.string());
+  }
+  const auto processor_file = directory / "chat_template.json";
+  add_configured(result.templates_, read_object(processor_file), processor_file.string());
+  const auto file = directory / "chat_template.jinja";
+  if (std::filesystem::exists(file)) add_file(result.templates_, "default", file);
+  const auto folder = directory / "additional_chat_templates";
+  if (!std::filesystem::is_directory(folder)) return result;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    if (entry.path().extension() != ".jinja" || !entry.is_regular_file()) continue;
+    if (result.templates_.size() >= kMaxTemplates) {
+      throw Error("more than 64 chat templates", folder.string(), "remove those not in use");
+    }
+    add_file(result.templates_, entry.path().stem().string(), entry.path());
   }
   return result;
 }

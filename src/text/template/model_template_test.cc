@@ -60,6 +60,28 @@ TEST_F(ModelTemplate, PicksTheOneForTools) {
   EXPECT_EQ(render(true), "tools");
 }
 
+TEST_F(ModelTemplate, FindsNamedOnesInTheirFolder) {
+  configure({{"chat_template", "plain"}});
+  std::filesystem::create_directories(directory_ / "additional_chat_templates");
+  write("additional_chat_templates/tool_use.jinja", "tools");
+  write("additional_chat_templates/notes.txt", "{% if %}");
+  EXPECT_EQ(render(false), "plain");
+  EXPECT_EQ(render(true), "tools");
+  write("chat_template.jinja", "file");
+  EXPECT_EQ(render(false), "file");
+}
+
+TEST_F(ModelTemplate, ReadsTheFileOfProcessors) {
+  write("chat_template.json", R"({"chat_template": "seen"})");
+  EXPECT_EQ(render(false), "seen");
+}
+
+TEST_F(ModelTemplate, TakesTokensFromTheirMap) {
+  configure({{"chat_template", "{{ bos_token }}{{ eos_token }}"}, {"bos_token", "<s>"}});
+  write("special_tokens_map.json", R"({"bos_token": "<old>", "eos_token": {"content": "</s>"}})");
+  EXPECT_EQ(render(false), "<s></s>");
+}
+
 TEST_F(ModelTemplate, TakesTheOnlyOneWhateverItsName) {
   configure({{"chat_template", Json::array({{{"name", "odd"}, {"template", "x"}}})}});
   EXPECT_EQ(render(true), "x");
