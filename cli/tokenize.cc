@@ -69,7 +69,7 @@ int tokenize_command(const TokenizeOptions& options, std::istream& in, std::ostr
 
 std::function<int()> add_tokenize(CLI::App& app) {
   const auto options = std::make_shared<TokenizeOptions>();
-  app.add_option("MODEL", options->model, "directory with tokenizer files, or a tokenizer.json")
+  app.add_option("MODEL", options->model, "directory with tokenizer files, or one such file")
       ->required();
   app.add_flag("--special", options->special, "add what the tokenizer's post-processor adds");
   app.add_flag("--decode", options->decode, "ids to text");

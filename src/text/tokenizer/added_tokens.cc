@@ -71,6 +71,24 @@ AddedTokens AddedTokens::load(const Field& root, const Lexicon& lexicon,
   return tokens;
 }
 
+AddedTokens AddedTokens::of(std::vector<AddedToken> list, const Lexicon& lexicon,
+                            const Normalizer& normalizer) {
+  AddedTokens tokens;
+  for (AddedToken& token : list) {
+    if (token.content.empty() || token.content.size() > kMaxTokenBytes) continue;
+    if (token.special) tokens.special_[token.content] = true;
+    if (token.id == kNoToken) {
+      tokens.place(std::move(token), lexicon);
+      continue;
+    }
+    tokens.by_content_[token.content] = token.id;
+    const TokenId id = token.id;
+    tokens.by_id_[id] = std::move(token);
+  }
+  tokens.index(normalizer);
+  return tokens;
+}
+
 void AddedTokens::place(AddedToken token, const Lexicon& lexicon) {
   const auto known = by_content_.find(token.content);
   TokenId id = known != by_content_.end() ? known->second : lexicon.find_written(token.content);
@@ -87,6 +105,7 @@ void AddedTokens::place(AddedToken token, const Lexicon& lexicon) {
 void AddedTokens::index(const Normalizer& normalizer) {
   for (auto at = by_id_.rbegin(); at != by_id_.rend(); ++at) {  // of two alike the first one stays
     const auto& [id, token] = *at;
+    if (!token.in_text) continue;
     NormalText text{token.content, true};
     if (token.normalized) normalizer.apply(text);
     if (text.text.empty() || text.text.size() > 2 * kMaxTokenBytes) continue;

@@ -18,6 +18,7 @@ struct AddedToken {
   std::string content;
   bool special = false, normalized = false;
   bool left_strip = false, right_strip = false, single_word = false;
+  bool in_text = true;  // found in the text; otherwise only the output knows it
 };
 
 // A stretch of text: an added token, or text between such.
@@ -33,6 +34,11 @@ class AddedTokens {
   // that the file writes are those, unless it was edited by hand. Throws Error for tokens of wrong
   // types.
   static AddedTokens load(const Field& root, const Lexicon& lexicon, const Normalizer& normalizer);
+
+  // The same for tokens read elsewhere: an id that is not kNoToken stays, and the last token with
+  // an id or a content counts. REQUIRES: ids >= 0 otherwise.
+  static AddedTokens of(std::vector<AddedToken> list, const Lexicon& lexicon,
+                        const Normalizer& normalizer);
 
   // Finds tokens that are matched against the text as it came, or against normalized text. With
   // `as_text` special tokens are not taken. Replaces `out`.

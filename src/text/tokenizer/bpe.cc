@@ -10,6 +10,7 @@ namespace octavo::tokenizer {
 
 namespace {
 
+constexpr size_t kMaxDerived = size_t{1} << 23;
 constexpr size_t kShort = 32;                 // symbols; above, a heap is faster
 constexpr std::string_view kWordStart = "▁";  // U+2581 of sentencepiece
 
@@ -66,7 +67,11 @@ Bpe Bpe::load(const Field& model, Alphabet alphabet) {
     std::snprintf(name, sizeof name, "<0x%02X>", static_cast<unsigned>(b));
     bpe.fallback_ids_[b] = bpe.lexicon_.find_written(name);
   }
-  bpe.load_merges(model.at("merges"));
+  if (model.flag_or("merges_of_ranks", false)) {
+    bpe.derive_merges(model);
+  } else {
+    bpe.load_merges(model.at("merges"));
+  }
   if (alphabet == Alphabet::characters) bpe.find_boundary();
   const auto ids = static_cast<size_t>(bpe.lexicon_.keys().end_id());
   bpe.whole_ = std::make_unique<std::atomic<uint8_t>[]>(ids);
@@ -111,6 +116,29 @@ void Bpe::load_merges(const Field& merges) {
                 std::string(right.substr(0, 64)) + "' names a token that the vocabulary lacks");
     }
     merges_.set(left_id, right_id, {rank++, merged});
+  }
+}
+
+// Vocabularies of tiktoken have no list of merges: two neighbours merge when together they are a
+// token, lowest id first.
+void Bpe::derive_merges(const Field& model) {
+  struct Pair {
+    TokenId left, right, merged;
+  };
+  std::vector<Pair> pairs;
+  for (TokenId id = 0; id < lexicon_.keys().end_id(); ++id) {
+    const std::string_view key = lexicon_.key(id);
+    for (size_t at = 1; at < key.size(); ++at) {
+      const TokenId left = lexicon_.find(key.substr(0, at));
+      const TokenId right = left == kNoToken ? kNoToken : lexicon_.find(key.substr(at));
+      if (right != kNoToken) pairs.push_back({left, right, id});
+    }
+    if (pairs.size() > kMaxDerived)
+      model.fail("tokens with more than 2^23 ways to cut them in two");
+  }
+  merges_.reserve(pairs.size());
+  for (const Pair& pair : pairs) {
+    merges_.set(pair.left, pair.right, {static_cast<uint32_t>(pair.merged), pair.merged});
   }
 }
 

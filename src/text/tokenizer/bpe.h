@@ -66,6 +66,7 @@ class Bpe {
 
   explicit Bpe(Alphabet alphabet) : lexicon_(alphabet) {}
   void load_merges(const Field& merges);
+  void derive_merges(const Field& model);
   void find_boundary();
   void encode_word(std::string_view word, BpeWorkspace& work, std::vector<TokenId>& out) const;
   void encode_parts(std::string_view word, BpeWorkspace& work, std::vector<TokenId>& out) const;

@@ -4,6 +4,7 @@
 
 #include <cstring>
 
+#include "text/tokenizer/base64.h"
 #include "text/tokenizer/unicode.h"
 
 namespace octavo::tokenizer {
@@ -11,35 +12,6 @@ namespace octavo::tokenizer {
 namespace {
 
 constexpr size_t kMaxCluster = 6;  // longer clusters are looked up character by character
-
-std::optional<std::string> base64(std::string_view text) {
-  std::string bytes;
-  uint32_t bits = 0;
-  int count = 0;
-  for (const char c : text) {
-    uint32_t value = 0;
-    if (c >= 'A' && c <= 'Z') {
-      value = static_cast<uint32_t>(c - 'A');
-    } else if (c >= 'a' && c <= 'z') {
-      value = static_cast<uint32_t>(c - 'a') + 26;
-    } else if (c >= '0' && c <= '9') {
-      value = static_cast<uint32_t>(c - '0') + 52;
-    } else if (c == '+' || c == '/') {
-      value = c == '+' ? 62 : 63;
-    } else if (c == '=') {
-      break;
-    } else {
-      return std::nullopt;
-    }
-    bits = bits << 6 | value;
-    count += 6;
-    if (count >= 8) {
-      count -= 8;
-      bytes.push_back(static_cast<char>(bits >> count & 255));
-    }
-  }
-  return bytes;
-}
 
 // Fields of a unit of the double array.
 bool has_leaf(uint32_t unit) { return (unit >> 8 & 1) != 0; }
@@ -50,7 +22,7 @@ uint32_t offset_of(uint32_t unit) { return (unit >> 10) << ((unit & (1u << 9)) >
 }  // namespace
 
 Charsmap::Charsmap(const Field& place) {
-  const auto bytes = base64(place.text());
+  const auto bytes = decoded_base64(place.text());
   if (!bytes) place.fail("not base64");
   if (bytes->empty()) return;
   uint32_t size = 0;

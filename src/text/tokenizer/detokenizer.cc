@@ -10,6 +10,7 @@ namespace octavo {
 namespace {
 
 using tokenizer::Decoder;
+using tokenizer::SentencePiece;
 
 // Tokens kept before the new ones, so that a decoder that looks at neighbours sees them.
 constexpr size_t kContext = 5;
@@ -100,6 +101,7 @@ struct Detokenizer::Impl {
 
   Tokenizer tokenizer;
   Tokenizer::InOutput in_output;
+  std::optional<SentencePiece::Stream> pieces;  // of a model that decodes by itself
   std::optional<Decoder::Stream> streams;
   Decoder::Stream stream;
   bool started = false;
@@ -110,7 +112,9 @@ struct Detokenizer::Impl {
 
 Detokenizer::Detokenizer(const Tokenizer& tokenizer, Tokenizer::InOutput in_output)
     : impl_(std::make_unique<Impl>(tokenizer, in_output)) {
-  impl_->streams = tokenizer.impl_->decoder.stream();
+  const SentencePiece* pieces = tokenizer.impl_->pieces();
+  if (pieces && !pieces->has_denormalizer()) impl_->pieces.emplace(*pieces);
+  if (!pieces) impl_->streams = tokenizer.impl_->decoder.stream();
   impl_->stream = impl_->streams.value_or(Decoder::Stream{});
 }
 Detokenizer::~Detokenizer() = default;
@@ -120,6 +124,10 @@ Detokenizer& Detokenizer::operator=(Detokenizer&&) noexcept = default;
 std::string Detokenizer::push(TokenId id) {
   const Tokenizer::Impl& parts = *impl_->tokenizer.impl_;
   if (!parts.shown(id, impl_->in_output)) return {};
+  if (impl_->pieces) {
+    const auto* token = parts.added.find(id);
+    return token ? impl_->pieces->push_text(token->content) : impl_->pieces->push(id);
+  }
   if (parts.decoder.is_bytes()) return impl_->push_bytes(parts.raw_bytes(id).value_or(""));
   if (!impl_->streams) return impl_->push_window(id);
   const auto token = parts.written(id);
@@ -128,6 +136,7 @@ std::string Detokenizer::push(TokenId id) {
 
 std::string Detokenizer::flush() {
   const Tokenizer::Impl& parts = *impl_->tokenizer.impl_;
+  if (impl_->pieces) return impl_->pieces->flush();
   if (parts.decoder.is_bytes()) return utf8::sanitize(std::exchange(impl_->pending, {}));
   if (impl_->streams) return impl_->strip(impl_->flush_bytes());
   return impl_->window.size() > impl_->read ? impl_->take_fresh() : std::string();

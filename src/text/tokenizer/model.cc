@@ -39,7 +39,8 @@ void encode_word(const Model& model, std::string_view word, BpeWorkspace& work,
   if (const auto* bpe = std::get_if<Bpe>(&model)) return bpe->encode(word, work, out);
   if (const auto* unigram = std::get_if<Unigram>(&model)) return unigram->encode(word, out);
   if (const auto* pieces = std::get_if<WordPiece>(&model)) return pieces->encode(word, out);
-  std::get<WordLevel>(model).encode(word, out);
+  if (const auto* words = std::get_if<WordLevel>(&model)) return words->encode(word, out);
+  std::get<SentencePiece>(model).encode(word, SentencePiece::Prefix::as_trained, out);
 }
 
 }  // namespace octavo::tokenizer

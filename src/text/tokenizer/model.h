@@ -5,12 +5,13 @@
 #include <vector>
 
 #include "text/tokenizer/bpe.h"
+#include "text/tokenizer/sentencepiece.h"
 #include "text/tokenizer/unigram.h"
 #include "text/tokenizer/word_piece.h"
 
 namespace octavo::tokenizer {
 
-using Model = std::variant<Bpe, Unigram, WordPiece, WordLevel>;
+using Model = std::variant<Bpe, Unigram, WordPiece, WordLevel, SentencePiece>;
 
 enum class ModelType { bpe, unigram, word_piece, word_level };
 

@@ -17,6 +17,12 @@ PostProcessor PostProcessor::load(const Field& field) {
   return processor;
 }
 
+PostProcessor PostProcessor::around(std::vector<TokenId> before, std::vector<TokenId> after) {
+  PostProcessor processor;
+  processor.steps_.push_back({{false, std::move(before)}, {true, {}}, {false, std::move(after)}});
+  return processor;
+}
+
 void PostProcessor::load_step(const Field& field, int depth) {
   const std::string_view type = field.type();
   if (type == "Sequence") {

@@ -17,6 +17,8 @@ class PostProcessor {
   PostProcessor() = default;  // adds nothing
   // Throws Error for a type that is not known.
   static PostProcessor load(const Field& field);
+  // These ids before and behind the text.
+  static PostProcessor around(std::vector<TokenId> before, std::vector<TokenId> after);
 
   std::vector<TokenId> apply(std::vector<TokenId> ids, bool add_specials) const;
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "text/tokenizer/scripts.h"
 #include "text/tokenizer/unicode.h"
 
 namespace octavo::tokenizer {
@@ -129,6 +130,8 @@ void PreTokenizer::load_step(const Field& field, int depth) {
     std::string delimiter;
     utf8::append(delimiter, field.at("delimiter").character());
     add_split(Matcher::of_text(delimiter), SplitBehavior::removed);
+  } else if (type == "UnicodeScripts") {
+    steps_.emplace_back(Scripts{});
   } else if (type == "FixedLength") {
     steps_.emplace_back(FixedLength{field.integer_or("length", 5, 1, int64_t{1} << 40)});
   } else {
@@ -283,6 +286,28 @@ void PreTokenizer::Session::run(const FixedLength& step, Pieces& pieces) {
       begin = at;
       count = 0;
     }
+  }
+  pieces.spans = std::move(spans);
+}
+
+// A piece ends where the script changes. Characters of no script go with what stands before them;
+// where nothing does, the original drops them.
+void PreTokenizer::Session::run(const Scripts&, Pieces& pieces) {
+  std::vector<Span> spans;
+  for (const Span& span : pieces.spans) {
+    size_t begin = span.end;
+    uint16_t last = 0;
+    for (size_t at = span.begin; at < span.end;) {
+      const auto c = unicode::char_at(pieces.text, at);
+      const uint16_t script = unicode::script_of(c.code);
+      if (script != 0 && script != last) {
+        if (last != 0) append_span(spans, {begin, at});
+        begin = at;
+        last = script;
+      }
+      at += c.bytes;
+    }
+    append_span(spans, {begin, span.end});
   }
   pieces.spans = std::move(spans);
 }

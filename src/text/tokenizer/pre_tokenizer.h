@@ -46,7 +46,8 @@ class PreTokenizer {
   struct FixedLength {
     int64_t characters;
   };
-  using Step = std::variant<Split, Bytes, PrefixSpace, Metaspace, FixedLength>;
+  struct Scripts {};  // UnicodeScripts
+  using Step = std::variant<Split, Bytes, PrefixSpace, Metaspace, FixedLength, Scripts>;
 
  public:
   // Everything that steps keep between the texts of one encode() call.
@@ -62,6 +63,7 @@ class PreTokenizer {
     static void run(const PrefixSpace&, Pieces& pieces);
     void run(const Metaspace& step, Pieces& pieces);
     static void run(const FixedLength& step, Pieces& pieces);
+    static void run(const Scripts&, Pieces& pieces);
 
     const PreTokenizer& owner_;
     std::vector<std::unique_ptr<Matcher::Cursor>>

@@ -2,11 +2,12 @@
 
 #include <utility>
 
-#include "base/file.h"
 #include "base/json.h"
 #include "base/utf8.h"
 #include "octavo/error.h"
+#include "text/tokenizer/companions.h"
 #include "text/tokenizer/document.h"
+#include "text/tokenizer/files.h"
 #include "text/tokenizer/tokenizer_impl.h"
 
 namespace octavo {
@@ -16,7 +17,6 @@ namespace {
 using namespace tokenizer;  // NOLINT: the parts of this class
 
 constexpr size_t kLongText = 2048;  // bytes from which words are remembered
-constexpr uint64_t kMaxConfigBytes = uint64_t{32} << 20;
 
 // The token that `config` names: a string or {"content": string}.
 std::optional<std::string> named_token(const Json& config, const char* key) {
@@ -27,10 +27,6 @@ std::optional<std::string> named_token(const Json& config, const char* key) {
     return found->at("content").get<std::string>();
   }
   return std::nullopt;
-}
-
-Json read_config(std::string_view bytes, std::string_view name) {
-  return parse_json(bytes, name, {.max_keys = 1 << 16});
 }
 
 }  // namespace
@@ -62,6 +58,12 @@ Tokenizer::Impl::Impl(const Field& root, Front front)
 void Tokenizer::Impl::encode_text(std::string_view text, bool at_origin, bool as_text,
                                   PreTokenizer::Session& session, BpeWorkspace& work,
                                   std::vector<TokenId>& out) const {
+  if (const SentencePiece* sentence = pieces()) {
+    const bool prefixed = prefixes == Prefixes::every || (at_origin && prefixes == Prefixes::first);
+    sentence->encode(
+        text, prefixed ? SentencePiece::Prefix::as_trained : SentencePiece::Prefix::none, out);
+    return;
+  }
   NormalText normal{std::string(text), at_origin};
   normalizer.apply(normal);
   std::vector<Stretch> stretches;
@@ -109,14 +111,42 @@ std::optional<std::string> Tokenizer::Impl::raw_bytes(TokenId id) const {
   const bool direct = lexicon.alphabet() == Alphabet::bytes && lexicon.keys().has(id);
   if (direct && !added.find(id)) return std::string(lexicon.key(id));
   auto token = written(id);
+  if (const SentencePiece* sentence = pieces(); sentence && lexicon.has(id) && !added.find(id)) {
+    return sentence->bytes_of(id);
+  }
   if (token) token = decoder.bytes_of(*token, Decoder::Place::later);
   return token;
 }
 
 bool Tokenizer::Impl::shown(TokenId id, InOutput in_output) const {
+  if (pieces() && !added.find(id) && !lexicon_of(model).has(id)) return false;
   if (in_output == InOutput::keep_special) return true;
   const auto token = written(id);
   return token && !added.is_special(*token);
+}
+
+std::string Tokenizer::Impl::decode_pieces(std::span<const TokenId> ids, InOutput in_output) const {
+  const SentencePiece& sentence = *pieces();
+  SentencePiece::Stream stream(sentence);
+  std::string text;
+  std::vector<TokenId> run;  // for the library, where the stream does not say all
+  const auto end_run = [&] {
+    if (!run.empty()) text += sentence.decode(run);
+    run.clear();
+  };
+  for (const TokenId id : ids) {
+    if (!shown(id, in_output)) continue;
+    if (const AddedToken* token = added.find(id)) {
+      end_run();
+      text += stream.push_text(token->content);
+    } else if (sentence.has_denormalizer()) {
+      run.push_back(id);
+    } else {
+      text += stream.push(id);
+    }
+  }
+  end_run();
+  return text + stream.flush();
 }
 
 Tokenizer::Tokenizer(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}
@@ -130,30 +160,12 @@ Tokenizer Tokenizer::from_json(std::string_view json, std::string_view config,
                                std::string_view name) {
   const Document document(json, std::string(name));
   auto impl = std::make_shared<Impl>(document.root());
-  impl->name_tokens(read_config(config, name));
+  impl->name_tokens(parse_json(config, name, kConfigLimits));
   return Tokenizer(std::move(impl));
 }
 
 Tokenizer Tokenizer::load(const std::filesystem::path& dir_or_file) {
-  const bool is_dir = std::filesystem::is_directory(dir_or_file);
-  const auto dir = is_dir ? dir_or_file : dir_or_file.parent_path();
-  const auto file = is_dir ? dir / "tokenizer.json" : dir_or_file;
-  if (is_dir && !std::filesystem::exists(file)) {
-    const bool sentencepiece = std::filesystem::exists(dir / "tokenizer.model");
-    throw Error(sentencepiece ? "tokenizer.model alone is not supported yet" : "no tokenizer.json",
-                dir.string(), "put the model's tokenizer.json there");
-  }
-  if (file.extension() == ".model") {
-    throw Error("tokenizer.model is not supported yet", file.string(),
-                "give the model's tokenizer.json");
-  }
-  const Document document(file);
-  auto impl = std::make_shared<Impl>(document.root());
-  const auto config_file = dir / "tokenizer_config.json";
-  if (std::filesystem::exists(config_file)) {
-    impl->name_tokens(read_config(read_file(config_file, kMaxConfigBytes), config_file.string()));
-  }
-  return Tokenizer(std::move(impl));
+  return Tokenizer(load_files(dir_or_file));
 }
 
 std::vector<TokenId> Tokenizer::encode(std::string_view text, Specials specials,
@@ -180,6 +192,7 @@ std::vector<TokenId> Tokenizer::encode(std::string_view text, Specials specials,
 }
 
 std::string Tokenizer::decode(std::span<const TokenId> ids, InOutput in_output) const {
+  if (impl_->pieces()) return impl_->decode_pieces(ids, in_output);
   if (impl_->decoder.is_bytes()) {
     std::string bytes;
     for (const TokenId id : ids) {
@@ -216,6 +229,7 @@ bool Tokenizer::is_special(TokenId id) const {
 }
 
 std::string Tokenizer::token_bytes(TokenId id) const {
+  if (impl_->pieces()) return impl_->raw_bytes(id).value_or("");
   const auto token = impl_->written(id);
   return token ? impl_->decoder.bytes_of(*token, Decoder::Place::later) : "";
 }

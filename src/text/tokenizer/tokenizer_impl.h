@@ -1,6 +1,7 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,16 +20,24 @@ namespace octavo {
 // The parts of a tokenizer.json, in the order in which a text passes them.
 struct Tokenizer::Impl {
   explicit Impl(const tokenizer::Field& root);
+  // A model that needs neither normalizer nor pre-tokenizer.
+  explicit Impl(tokenizer::Model only) : model(std::move(only)) {}
 
   void encode_text(std::string_view text, bool at_origin, bool as_text,
                    tokenizer::PreTokenizer::Session& session, tokenizer::BpeWorkspace& work,
                    std::vector<TokenId>& out) const;
+  // The model that does its own decoding, or null.
+  const tokenizer::SentencePiece* pieces() const {
+    return std::get_if<tokenizer::SentencePiece>(&model);
+  }
   // Takes BOS, EOS and padding from a tokenizer_config.json.
   void name_tokens(const Json& config);
   // The token as the file writes it, added or of the model; empty when there is none.
   std::optional<std::string> written(TokenId id) const;
   // The bytes of a token for a decoder that joins bytes; empty when there is none.
   std::optional<std::string> raw_bytes(TokenId id) const;
+  // The text of ids whose model is `pieces()`.
+  std::string decode_pieces(std::span<const TokenId> ids, InOutput in_output) const;
   // Whether decoding shows this token.
   bool shown(TokenId id, InOutput in_output) const;
 
@@ -39,6 +48,9 @@ struct Tokenizer::Impl {
   tokenizer::PostProcessor post_processor;
   tokenizer::Decoder decoder;
   std::optional<Named> bos, eos, pad;
+  // Which stretches of a text, cut at added tokens, get the prefix of a sentencepiece model.
+  enum class Prefixes { every, first, none };
+  Prefixes prefixes = Prefixes::every;
 
  private:
   struct Front;
