@@ -28,7 +28,7 @@ suite() {
 suite parity 24 parity.py --only gemma gemma2 gemma3_text gpt2 gpt_neox gpt_neox-serial llama-bf16 llama-fp16 llama-gqa \
   llama-headdim-bias-tied llama-rope-dynamic llama-rope-linear llama-rope-llama3 llama-rope-yarn llama-sharded mistral \
   mistral-nowindow phi3 phi3-longrope qwen2 qwen2-bf16 qwen2-fp16 qwen2-tied-window qwen3
-suite tokenizers 4032 tokenizers.py
+suite tokenizers 5178 tokenizers.py
 suite templates 4576 templates.py
 suite hostile_files 117 hostile_files.py
 suite eval 5 eval_check.py

@@ -2,7 +2,7 @@
 """Runs the parts of the test suite and sums up; the last line is `N passed, M failed[, K skipped]`.
 
 unit: ctest, counted test by test. checks: tools/check_*.py and tests/checks/*.py, exit status 77 means skipped.
-end_to_end: every tests/**/*_test.py (unittest). shared: tests/shared_suites.sh where its data lie beside the checkout."""
+end_to_end: every tests/**/*_test.py and the tests of tools/demo_language (unittest). shared: tests/shared_suites.sh where its data lie beside the checkout."""
 from __future__ import annotations
 
 import argparse
@@ -120,10 +120,11 @@ def run_end_to_end(args: argparse.Namespace) -> Count:
     count = Count()
     env = {"OCTAVO_MODEL": str(ROOT / "models" / "demo")} | os.environ
     env |= {"OCTAVO": str(args.octavo.resolve()), "OCTAVO_NO_VENV": args.no_venv, "PYTHONDONTWRITEBYTECODE": "1"}
-    for test in sorted(ROOT.glob("tests/**/*_test.py")):
-        name = str(test.relative_to(ROOT))
+    tests = [([str(test)], str(test.relative_to(ROOT))) for test in sorted(ROOT.glob("tests/**/*_test.py"))]
+    tests.append((["-m", "unittest", "discover", "-s", "tools/demo_language", "-t", "tools", "-p", "test_*.py"], "tools/demo_language"))
+    for command, name in tests:
         try:
-            done = subprocess.run([sys.executable, test, "-v"], cwd=ROOT, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            done = subprocess.run([sys.executable, *command, "-v"], cwd=ROOT, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                   stderr=subprocess.STDOUT, text=True, errors="replace", timeout=args.timeout, check=False)
             part, text = unittest_count(name, done.stdout, done.returncode), done.stdout
         except subprocess.TimeoutExpired as late:
