@@ -119,11 +119,10 @@ ModelSpec spec_of(const Config& c) {
     spec.max_positions = static_cast<int64_t>(std::min(positions, 0x1p31));
     return spec;
   }
-  std::string known;
-  for (const Family& family : families())
-    known += (known.empty() ? "" : ", ") + std::string(family.architecture);
   throw Error("architecture " + architecture + " is not supported", c.where(),
-              "supported: " + known);
+              "`octavo inspect --supported` lists those that are, LlamaForCausalLM to "
+              "XGLMForCausalLM; if it is one of them under a new name, say which in "
+              "architecture_alias or with --hf-overrides");
 }
 
 }  // namespace octavo
