@@ -163,12 +163,19 @@ void print_text(const Json& report) {
 }
 
 int print_supported(bool json) {
-  Json list = Json::array();
-  for (const Family& family : families()) {
-    list.push_back({{"architecture", family.architecture}, {"model_type", family.model_type}});
-    if (!json) print_row(std::string(family.model_type), std::string(family.architecture));
+  Json supported = Json::array(), open = Json::array();
+  for (const Family& family : families())
+    supported.push_back({{"architecture", family.architecture}, {"model_type", family.model_type}});
+  for (const OpenFamily& family : open_families())
+    open.push_back({{"architecture", family.architecture}, {"needs", family.needs}});
+  if (json) {
+    std::cout << to_line({{"supported", supported}, {"open", open}}) << "\n";
+    return 0;
   }
-  if (json) std::cout << to_line(list) << "\n";
+  for (const Json& row : supported) print_row(plain(row["model_type"]), plain(row["architecture"]));
+  std::cout << "\nnot yet:\n";
+  for (const Json& row : open)
+    print_row("", plain(row["architecture"]) + " (" + plain(row["needs"]) + ")");
   return 0;
 }
 

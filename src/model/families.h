@@ -18,6 +18,12 @@ struct Family {
 // case.
 std::span<const Family> families();
 
+// An architecture that is known and cannot run yet.
+struct OpenFamily {
+  std::string_view architecture, needs;  // "mixture of experts"
+};
+std::span<const OpenFamily> open_families();
+
 // The spec of a config's architecture. Throws Error that names the architecture and what is
 // supported.
 ModelSpec spec_of(const Config& c);

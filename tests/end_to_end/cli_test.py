@@ -193,7 +193,13 @@ class CliTest(unittest.TestCase):
         self.assertIn("attention", report["kernels"])
         self.assertEqual([group["layers"] for group in report["layers"]], ["0-1"])
         supported = json.loads(self.octavo("inspect", "--supported", "--json").stdout)
-        self.assertIn("LlamaForCausalLM", [family["architecture"] for family in supported])
+        self.assertIn("LlamaForCausalLM", [family["architecture"] for family in supported["supported"]])
+        self.assertIn("MixtralForCausalLM", [family["architecture"] for family in supported["open"]])
+
+    def test_the_page_of_models_is_what_the_registry_says(self) -> None:
+        registry = self.octavo("inspect", "--supported", "--json").stdout
+        page = subprocess.run([sys.executable, ROOT / "tools/write_models_page.py"], input=registry, stdout=subprocess.PIPE, text=True, check=True).stdout
+        self.assertEqual((ROOT / "docs/models.md").read_text(encoding="utf-8"), page, "write it again")
 
     def test_completion_knows_every_command(self) -> None:
         for kind in ("bash", "zsh", "man"):
