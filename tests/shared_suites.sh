@@ -26,7 +26,7 @@ suite() {
 }
 
 # Everything but mixtures, latent attention, state spaces, encoders and pictures.
-suite parity 74 parity.py --only apertus aquila-alias arcee baichuan-7b biogpt bitnet bloom chatglm codegen cohere cohere2 \
+suite parity 75 parity.py --only apertus aquila-alias arcee baichuan-7b biogpt bitnet bloom chatglm codegen cohere cohere2 \
   decilm ernie4_5 exaone3 exaone4 falcon-40b falcon-7b falcon-rw-alibi gemma gemma2 gemma3_text glm glm4 gpt2 gpt_bigcode \
   gpt_neo gpt_neox gpt_neox-serial gptj granite helium hunyuan_v1_dense internlm internlm2 internlm3 jais2 'llama-*' minicpm \
   ministral ministral3 mistral mistral-nowindow mpt nemotron olmo olmo2 olmo3 opt opt-postln-proj persimmon phi phi3 \
