@@ -136,11 +136,14 @@ ZipDirectory::Place ZipDirectory::get(const std::string& name) const {
 }
 
 std::string ZipDirectory::folder_of(const std::string& tail) const {
+  std::string found;  // the first by name, whatever the order of the hash table
   for (const auto& [name, entry] : entries_) {
-    if (name.ends_with("/" + tail) && name.find('/') == name.size() - tail.size() - 1)
-      return name.substr(0, name.size() - tail.size());
+    if (name.size() <= tail.size() + 1 || !name.ends_with("/" + tail)) continue;
+    const std::string folder = name.substr(0, name.size() - tail.size());
+    if (folder.find('/') == folder.size() - 1 && (found.empty() || folder < found)) found = folder;
   }
-  fail(*file_, "zip archive lacks " + tail);
+  if (found.empty()) fail(*file_, "zip archive lacks " + tail);
+  return found;
 }
 
 }  // namespace octavo

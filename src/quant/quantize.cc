@@ -231,7 +231,8 @@ void copy_companions(const std::filesystem::path& from, const std::filesystem::p
   for (const auto& entry : std::filesystem::directory_iterator(from)) {
     const std::string name = entry.path().filename().string();
     const bool weights = name.ends_with(".safetensors") || name.ends_with(".bin") ||
-                         name.ends_with(".gguf") || name.ends_with(".safetensors.index.json");
+                         name.ends_with(".gguf") || name.ends_with(".pt") ||
+                         name.ends_with(".pth") || name.ends_with(".index.json");
     if (!entry.is_regular_file() || weights || name == "config.json" ||
         name.starts_with("quantization_report.") || entry.file_size() > kMaxBytes)
       continue;

@@ -155,6 +155,22 @@ class CheckpointFormsTest(unittest.TestCase):
         self.assertEqual(done.returncode, 2)
         self.assertRegex(done.stderr, r"output head is missing .*lm_head\.weight.*tie_word_embeddings")
 
+    def test_inspect_tells_what_is_missing_left_over_and_converted(self) -> None:
+        dense = self.dense()
+        tensors = {name: ("F64", shape, values) for name, (_, shape, values) in dense.items() if name not in ("lm_head.weight", "model.norm.weight")}
+        tensors["model.layers.0.self_attn.rotary_emb.inv_freq"] = ("F32", [1], [1.0])   # a buffer that follows from config.json
+        tensors["model.layers.7.stray"] = ("I64", [1], [1])
+        model = store(self.work / "odd", CONFIG, tensors)
+        load = json.loads(self.octavo("inspect", model, "--json").stdout)["load"]
+        self.assertEqual(load["unused"], ["model.layers.7.stray"])
+        self.assertEqual(len(load["missing"]), 2, load["missing"])
+        self.assertTrue(any("lm_head.weight" in line for line in load["missing"]) and any("model.norm.weight" in line for line in load["missing"]))
+        self.assertEqual(list(load["formats"]), ["f32 from f64"])
+        text = self.octavo("inspect", model).stdout
+        self.assertRegex(text, r"missing +the output head is missing|missing +tensor is missing")
+        self.assertRegex(text, r"unused +model\.layers\.7\.stray")
+        self.assertEqual(list(json.loads(self.octavo("inspect", model, "--json", "--dtype", "bfloat16").stdout)["load"]["formats"]), ["bf16 from f64"])
+
     def test_wrappers_and_missing_prefixes_make_no_difference(self) -> None:
         dense = self.dense()
         wanted = self.logits(CONFIG, dense)

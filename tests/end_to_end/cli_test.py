@@ -192,6 +192,12 @@ class CliTest(unittest.TestCase):
         self.assertEqual(report["memory"]["kv_bytes_per_1k_tokens"]["F32"], 2 * 2 * 16 * 4 * 1000)   # layers, k and v, head size
         self.assertIn("attention", report["kernels"])
         self.assertEqual([group["layers"] for group in report["layers"]], ["0-1"])
+        self.assertEqual((report["load"]["missing"], report["load"]["unused"]), ([], []))
+        self.assertEqual(set(report["load"]["formats"]), {"f32"})
+        self.assertIn("attention", report["spec"]["layer 0-1"])
+        text = self.octavo("inspect", self.model).stdout
+        self.assertIn("rms norm (eps 1e-05)", text)
+        self.assertNotIn("unused", text)
         supported = json.loads(self.octavo("inspect", "--supported", "--json").stdout)
         self.assertIn("LlamaForCausalLM", [family["architecture"] for family in supported["supported"]])
         self.assertIn("MixtralForCausalLM", [family["architecture"] for family in supported["open"]])
