@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/progress.h"
 #include "cpu/cpu.h"
+#include "io/hub_cache.h"
 #include "octavo/error.h"
 
 namespace octavo::cli {
@@ -15,13 +16,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr int kMaxThreads = 1024;
-
-DTypeChoice parse_dtype(const std::string& name) {
-  if (name == "float32" || name == "float") return DTypeChoice::float32;
-  if (name == "bfloat16") return DTypeChoice::bfloat16;
-  if (name == "float16" || name == "half") return DTypeChoice::float16;
-  return DTypeChoice::automatic;
-}
 
 void check_device(const ModelOptions& options) {
   if (options.device != "auto" && options.device != "cpu") {
@@ -34,8 +28,17 @@ void check_device(const ModelOptions& options) {
 
 }  // namespace
 
+DTypeChoice parse_dtype(const std::string& name) {
+  if (name == "float32" || name == "float") return DTypeChoice::float32;
+  if (name == "bfloat16") return DTypeChoice::bfloat16;
+  if (name == "float16" || name == "half") return DTypeChoice::float16;
+  return DTypeChoice::automatic;
+}
+
 CLI::Option* add_model(CLI::App& app, ModelOptions& options) {
-  return app.add_option("MODEL", options.model, "directory with config.json and *.safetensors")
+  return app
+      .add_option("MODEL", options.model,
+                  "directory with config.json and weights, or OWNER/NAME in the hub cache")
       ->required();
 }
 
@@ -62,10 +65,12 @@ fs::path model_directory(const ModelOptions& options) {
   if (fs::is_directory(path, ignored)) return path;
   if (fs::exists(path, ignored)) {
     throw Error("not a model directory", options.model,
-                "give the directory with config.json and *.safetensors");
+                "give the directory with config.json and weights");
   }
+  if (const auto name = HubName::parse(options.model))
+    return find_in_hub_cache(HubSettings::from_environment(), *name);
   throw Error("no such model", options.model,
-              "give a directory with config.json and *.safetensors");
+              "give a directory with config.json and weights, or OWNER/NAME on a hub");
 }
 
 cpu::Features usable_features() {

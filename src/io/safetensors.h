@@ -18,7 +18,8 @@ struct TensorEntry {
   std::string name;
   DType dtype = DType::f32;
   std::vector<int64_t> shape;
-  uint64_t begin = 0, bytes = 0;  // absolute in the file
+  uint64_t begin = 0, bytes = 0;      // absolute in the file; bytes of the elements alone
+  std::vector<int64_t> strides = {};  // in elements; empty: contiguous
 
   int64_t elements() const;
 };

@@ -1,8 +1,10 @@
 #include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <cstring>
 #include <exception>
 #include <mutex>
+#include <optional>
 
 #include "base/half.h"
 #include "base/json.h"
@@ -10,8 +12,10 @@
 #include "model/config.h"
 #include "model/derive.h"
 #include "model/families.h"
+#include "model/load_plan.h"
 #include "model/model.h"
 #include "octavo/error.h"
+#include "tensor/convert.h"
 
 namespace octavo {
 namespace {
@@ -33,7 +37,7 @@ struct Slice {
 };
 struct VectorJob {
   Vec* target;
-  const TensorEntry* entry;
+  std::vector<const TensorEntry*> entries;  // one after another
   RowMap rows;
   int64_t count;
 };
@@ -41,28 +45,63 @@ struct VectorJob {
 // Plans all reads from the spec, reserves memory once, then reads in slices.
 class Loader {
  public:
-  Loader(Model& model, const Checkpoint& checkpoint, std::optional<CompressedTensors> quantization)
+  // A plan that is only looked at goes on where a tensor is missing.
+  enum class Purpose : uint8_t { load, look };
+
+  Loader(Model& model, const Checkpoint& checkpoint, Quantization quantization, Purpose purpose)
       : model_(model),
         checkpoint_(checkpoint),
         quantization_(std::move(quantization)),
-        root_(root_in_use(model.spec, checkpoint)) {}
+        root_(root_in_use(model.spec, checkpoint)),
+        purpose_(purpose) {
+    settle_head();
+  }
 
-  DType stored_dtype() const {
-    return checkpoint_.get(root_ + model_.spec.names.embedding + ".weight").dtype;
+  // Empty when the embedding is missing.
+  std::optional<DType> stored_dtype() const {
+    const TensorEntry* entry = checkpoint_.find(embedding_ + ".weight");
+    return entry == nullptr ? std::nullopt : std::optional(entry->dtype);
   }
 
   void plan() {
     const ModelSpec& spec = model_.spec;
     const Names& n = spec.names;
-    matrix(model_.embedding, root_ + n.embedding, {.out = spec.vocab, .in = spec.hidden});
+    const int64_t width = embedding_width(spec);
+    matrix(model_.embedding, embedding_, {.out = spec.vocab, .in = width});
+    if (spec.embedding.width > 0) {
+      matrix(model_.project_in.weight, root_ + n.project_in, {.out = spec.hidden, .in = width});
+      matrix(model_.project_out.weight, root_ + n.project_out, {.out = width, .in = spec.hidden});
+    }
+    norm(model_.embedding_norm, spec.embedding.norm, root_ + n.embedding_norm, spec.hidden);
     if (spec.embedding.learned_positions > 0)
       matrix(model_.positions, root_ + n.positions,
              {.out = spec.embedding.learned_positions, .in = spec.hidden});
     model_.layers.resize(spec.layers.size());
     for (size_t i = 0; i < spec.layers.size(); ++i) plan_layer(static_cast<int64_t>(i));
     norm(model_.final_norm, spec.final_norm, root_ + n.final_norm, spec.hidden);
-    if (!spec.head.tied) matrix(model_.head.weight, n.head, {.out = spec.vocab, .in = spec.hidden});
-    if (spec.head.bias) vector(model_.head.bias, n.head + ".bias", {}, spec.vocab, spec.vocab);
+    attempt([&] { plan_head(); });
+  }
+
+  // What plan() found, without reading any weights.
+  LoadPlan summary() {
+    LoadPlan plan{.used = {}, .problems = std::move(problems_), .formats = {}};
+    std::vector<size_t> offsets;
+    plan.weight_bytes = measure(offsets);
+    for (const MatrixJob& job : matrices_) {
+      for (std::string& name : job.source.tensors()) plan.used.insert(std::move(name));
+      const Format& kept = job.target->format;
+      std::string format = to_string(kept);
+      if (kept.scheme == Scheme::affine && kept.packing == Packing::rows) format += kPlainRows;
+      if (job.source.format().scheme == Scheme::dense && job.source.stored() != kept.dtype)
+        format += " from " + to_string(Format{.dtype = job.source.stored()});
+      plan.formats[format] += job.target->out * job.target->in;
+    }
+    for (const VectorJob& job : vectors_) {
+      for (const TensorEntry* entry : job.entries) plan.used.insert(entry->name);
+    }
+    plan.used.insert(scalars_.begin(), scalars_.end());
+    if (model_.spec.head.tied) plan.used.insert(model_.spec.names.head + ".weight");
+    return plan;
   }
 
   void run(ThreadPool& pool, const LoadOptions& options) {
@@ -73,6 +112,45 @@ class Loader {
   }
 
  private:
+  // Which tensors are embedding and head. A tied model whose file holds both, unlike, has a head of
+  // its own; one that holds the head alone embeds with it (as transformers 5 does).
+  void settle_head() {
+    ModelSpec& spec = model_.spec;
+    embedding_ = root_ + spec.names.embedding;
+    const TensorEntry* embedding = checkpoint_.find(embedding_ + ".weight");
+    const TensorEntry* head = checkpoint_.find(spec.names.head + ".weight");
+    if (!spec.head.tied || head == nullptr) return;
+    if (embedding == nullptr) {
+      embedding_ = spec.names.head;
+    } else if (head->shape == embedding->shape && !checkpoint_.same_bytes(*embedding, *head)) {
+      spec.head.tied = false;
+    }
+  }
+
+  void plan_head() {
+    const ModelSpec& spec = model_.spec;
+    const std::string& name = spec.names.head;
+    if (!spec.head.tied && checkpoint_.find(name + ".weight") == nullptr &&
+        checkpoint_.find(name + ".weight_packed") == nullptr) {
+      throw Error("the output head is missing", checkpoint_.where(name + ".weight"),
+                  "fetch the checkpoint again, or set tie_word_embeddings to true in config.json "
+                  "if the embedding table is the head");
+    }
+    const int64_t width = embedding_width(spec);
+    if (!spec.head.tied) matrix(model_.head.weight, name, {.out = spec.vocab, .in = width});
+    if (spec.head.bias) vector(model_.head.bias, name + ".bias", {}, spec.vocab, spec.vocab);
+  }
+
+  template <class Work>
+  void attempt(const Work& work) {
+    if (purpose_ == Purpose::load) return work();
+    try {
+      work();
+    } catch (const Error& error) {
+      problems_.push_back(error.what());
+    }
+  }
+
   void plan_layer(int64_t i) {
     const ModelSpec& spec = model_.spec;
     const LayerSpec& layer = spec.layers[i];
@@ -83,15 +161,22 @@ class Loader {
     norm(weights.norm_ffn, layer.norm_ffn, full(spec.names.norm_ffn), spec.hidden);
     norm(weights.post_ffn, layer.post_ffn, full(spec.names.post_ffn), spec.hidden);
     const AttentionSpec& attention = attention_of(layer);
-    norm(weights.q_norm, attention.qk_norm, full(spec.names.q_norm), attention.head_dim);
-    norm(weights.k_norm, attention.qk_norm, full(spec.names.k_norm), attention.head_dim);
+    head_norm(weights.q_norm, attention, full(spec.names.q_norm), attention.heads);
+    head_norm(weights.k_norm, attention, full(spec.names.k_norm), attention.kv_heads);
+    norm(weights.out_norm, attention.out_norm, full(spec.names.out_norm),
+         attention.heads * attention.head_dim);
+    const MlpSpec& mlp = std::get<MlpSpec>(layer.ffn);
+    norm(weights.down_norm, mlp.down_norm, full(spec.names.down_norm), mlp.hidden);
+    if (mlp.act == Act::xielu) attempt([&] { weights.act = read_xielu(full(spec.names.act)); });
     if (attention.rope) weights.rope = rope_index(*attention.rope);
     for (const MatrixPart& part : layer_matrices(spec, i, root_)) {
       Linear& linear = weights.linear(part.role);
-      matrices_.push_back({&linear.weight,
-                           MatrixSource::open(checkpoint_, quantization_, part.name, part.stored),
-                           part.rows});
-      linear.weight.out = part.out;
+      attempt([&] {
+        matrices_.push_back({&linear.weight,
+                             MatrixSource::open(checkpoint_, quantization_, part.name, part.stored),
+                             part.rows});
+        linear.weight.out = part.out;
+      });
       if (part.bias) vector(linear.bias, part.name + ".bias", part.rows, part.out, part.stored.out);
     }
   }
@@ -105,8 +190,11 @@ class Loader {
   }
 
   void matrix(Weight& target, const std::string& name, const MatrixShape& shape) {
-    matrices_.push_back({&target, MatrixSource::open(checkpoint_, quantization_, name, shape), {}});
-    target.out = shape.out;
+    attempt([&] {
+      matrices_.push_back(
+          {&target, MatrixSource::open(checkpoint_, quantization_, name, shape), {}});
+      target.out = shape.out;
+    });
   }
 
   void norm(NormWeights& target, const NormSpec& spec, const std::string& name, int64_t features) {
@@ -115,30 +203,81 @@ class Loader {
     if (spec.bias) vector(target.bias, name + ".bias", {}, features, features);
   }
 
-  void vector(Vec& target, const std::string& name, const RowMap& rows, int64_t count,
-              int64_t stored) {
-    const TensorEntry& entry = checkpoint_.get(name);
-    if (entry.shape != std::vector{stored}) {
-      throw Error("shape is not [" + std::to_string(stored) + "] as config.json asks",
-                  checkpoint_.where(name), "config.json and weights do not belong together");
-    }
-    if (entry.dtype != DType::f32 && entry.dtype != DType::f16 && entry.dtype != DType::bf16) {
-      throw Error("unexpected dtype " + std::string(octavo::name(entry.dtype)),
-                  checkpoint_.where(name), "the checkpoint is damaged");
-    }
-    vectors_.push_back({&target, &entry, rows, count});
+  // The norm of `heads` heads. A name with "{}" stands for a tensor for each head.
+  void head_norm(NormWeights& target, const AttentionSpec& a, const std::string& name,
+                 int64_t heads) {
+    const QkNormSpec& qk = a.qk_norm;
+    const bool shared = qk.over == QkNormSpec::Over::head;
+    const size_t at = name.find("{}");
+    if (qk.norm.kind == NormSpec::Kind::none || at == std::string::npos)
+      return norm(target, qk.norm, name, a.head_dim * (shared ? 1 : heads));
+    attempt([&] {
+      VectorJob job{&target.weight, {}, {}, heads * a.head_dim};
+      for (int64_t h = 0; h < heads; ++h) {
+        std::string one = name;
+        one.replace(at, 2, std::to_string(h));
+        job.entries.push_back(&checked(one + ".weight", {{a.head_dim}}));
+      }
+      vectors_.push_back(std::move(job));
+    });
   }
 
-  // One buffer for everything: planes and vectors one after another, 64-byte aligned, all lengths
-  // known from the plan.
-  void reserve() {
+  std::array<float, 4> read_xielu(const std::string& name) {
+    const auto scalar = [&](const char* field, std::optional<float> otherwise) {
+      const std::string full = name + "." + field;
+      if (otherwise && checkpoint_.find(full) == nullptr) return *otherwise;
+      const TensorEntry& entry = checked(full, {{}, {1}});
+      scalars_.push_back(full);
+      const auto raw = checkpoint_.read_all(entry);
+      float value = 0;
+      to_floats(entry.dtype, raw, {&value, 1});
+      return value;
+    };
+    const auto softplus = [](float v) { return v > 20 ? v : std::log1p(std::exp(v)); };
+    const float beta = scalar("beta", 0.5f);
+    return {softplus(scalar("alpha_p", {})), beta + softplus(scalar("alpha_n", {})), beta,
+            scalar("eps", -1e-6f)};
+  }
+
+  void vector(Vec& target, const std::string& name, const RowMap& rows, int64_t count,
+              int64_t stored) {
+    attempt([&] {
+      const std::vector<int64_t> flat{stored},
+          heads{stored / std::max<int64_t>(1, last_of(name)), last_of(name)};
+      vectors_.push_back({&target, {&checked(name, {flat, heads})}, rows, count});
+    });
+  }
+
+  // The last extent of a tensor: weights of heads may be stored [heads, head_dim].
+  int64_t last_of(const std::string& name) const {
+    const TensorEntry& entry = checkpoint_.get(name);
+    return entry.shape.empty() ? 1 : entry.shape.back();
+  }
+
+  // A tensor that has one of `shapes`. Throws Error otherwise.
+  const TensorEntry& checked(const std::string& name,
+                             std::initializer_list<std::vector<int64_t>> shapes) const {
+    const TensorEntry& entry = checkpoint_.get(name);
+    if (std::ranges::find(shapes, entry.shape) == shapes.end()) {
+      std::string wanted;
+      for (int64_t extent : *shapes.begin())
+        wanted += (wanted.empty() ? "" : ", ") + std::to_string(extent);
+      throw Error("shape is not [" + wanted + "] as config.json asks", checkpoint_.where(name),
+                  "config.json and weights do not belong together");
+    }
+    return entry;
+  }
+
+  // Settles how each matrix is kept. One buffer for everything: planes and vectors one after
+  // another, 64-byte aligned, all lengths known from the plan. Appends offset and length of each
+  // plane, the offset of each vector; returns the sum.
+  size_t measure(std::vector<size_t>& offsets) {
     size_t total = 0;
     const auto place = [&](size_t bytes) {
       const size_t at = total;
       total += (bytes + 63) / 64 * 64;
       return at;
     };
-    std::vector<size_t> offsets;
     for (const MatrixJob& job : matrices_) {
       job.target->in = job.source.shape().in;
       job.target->format = model_.ops.preferred(job.source.format(), job.target->out,
@@ -151,7 +290,12 @@ class Loader {
       }
     }
     for (const VectorJob& job : vectors_) offsets.push_back(place(job.count * sizeof(float)));
-    model_.memory = HugeBuffer(total);
+    return total;
+  }
+
+  void reserve() {
+    std::vector<size_t> offsets;
+    model_.memory = HugeBuffer(measure(offsets));
     const size_t* at = offsets.data();
     const auto take = [&] {
       const std::span<const std::byte> plane(model_.memory.data() + at[0], at[1]);
@@ -210,39 +354,45 @@ class Loader {
   }
 
   void read_vector(const VectorJob& job) const {
-    const auto raw = checkpoint_.read_all(*job.entry);
     auto* out = const_cast<float*>(job.target->data());
-    const int64_t run = job.rows.run > 0 ? job.rows.run : job.count;
-    Weight view{
-        .format = {.dtype = job.entry->dtype}, .out = 1, .in = job.entry->elements(), .data = raw};
-    for (int64_t i = 0; i < job.count; ++i)
-      out[i] = element(view, 0, job.rows.first + i / run * job.rows.stride + i % run);
+    const int64_t count = job.count / static_cast<int64_t>(job.entries.size());
+    const int64_t run = job.rows.run > 0 ? job.rows.run : count;
+    for (const TensorEntry* entry : job.entries) {
+      const auto raw = checkpoint_.read_all(*entry);
+      std::vector<float> stored(static_cast<size_t>(entry->elements()));
+      to_floats(entry->dtype, raw, stored);
+      for (int64_t i = 0; i < count; ++i)
+        *out++ = stored[job.rows.first + i / run * job.rows.stride + i % run];
+    }
   }
 
   Model& model_;
   const Checkpoint& checkpoint_;
-  std::optional<CompressedTensors> quantization_;
-  std::string root_;
+  Quantization quantization_;
+  std::string root_, embedding_;  // prefix in use; full name of the embedding
+  Purpose purpose_;
+  std::vector<std::string> problems_;
   std::vector<MatrixJob> matrices_;
   std::vector<VectorJob> vectors_;
+  std::vector<std::string> scalars_;  // tensors read while planning
 };
 
-Compute compute_for(DTypeChoice choice, DType stored) {
+Compute compute_for(DTypeChoice choice, std::optional<DType> stored) {
   if (choice == DTypeChoice::automatic) return stored == DType::bf16 ? Compute::bf16 : Compute::f32;
   return choice == DTypeChoice::bfloat16 ? Compute::bf16 : Compute::f32;
 }
 
-std::optional<CompressedTensors> read_quantization(const Config& config) {
+Quantization read_quantization(const Config& config) {
   const auto section = config.section("quantization_config");
-  if (!section) return std::nullopt;
-  return CompressedTensors::parse(section->json(), section->where());
+  if (!section) return {};
+  return Quantization::parse(section->json(), section->where());
 }
 
 }  // namespace
 
 Linear& LayerWeights::linear(Role role) {
   Linear* const all[] = {&q, &k, &v, &o, &gate, &up, &down};
-  OCTAVO_CHECK(role != Role::head);
+  OCTAVO_CHECK(role < Role::head);
   return *all[static_cast<size_t>(role)];
 }
 
@@ -261,12 +411,23 @@ std::unique_ptr<Model> load_model(const std::filesystem::path& directory, const 
   model->spec = spec_of(config);
   model->ops = ops;
   const Checkpoint checkpoint = Checkpoint::open(directory);
-  Loader loader(*model, checkpoint, read_quantization(config));
+  Loader loader(*model, checkpoint, read_quantization(config), Loader::Purpose::load);
   loader.plan();
   model->compute = compute_for(options.dtype, loader.stored_dtype());
   model->kv_dtype = model->compute == Compute::bf16 ? DType::bf16 : DType::f32;
   loader.run(pool, options);
   return model;
+}
+
+LoadPlan plan_load(const Config& config, const Checkpoint& checkpoint, const Ops& ops,
+                   DTypeChoice dtype) {
+  Model model;
+  model.spec = spec_of(config);
+  model.ops = ops;
+  Loader loader(model, checkpoint, read_quantization(config), Loader::Purpose::look);
+  loader.plan();
+  model.compute = compute_for(dtype, loader.stored_dtype());
+  return loader.summary();
 }
 
 }  // namespace octavo
