@@ -134,6 +134,16 @@ TEST_F(PytorchFile, refuses_by_name_what_would_have_to_be_run) {
   EXPECT_NE(problem_of("list.bin").find("no dict of tensors"), std::string::npos);
 }
 
+TEST_F(PytorchFile, refuses_views_outside_of_their_storage_and_other_lies) {
+  int files = 0;
+  for (const auto& entry : fs::directory_iterator(kFiles / "hostile")) {
+    const std::string problem = problem_of("hostile/" + entry.path().filename().string());
+    EXPECT_NE(problem.find("pytorch_model.bin"), std::string::npos) << entry.path() << problem;
+    ++files;
+  }
+  EXPECT_GE(files, 20);
+}
+
 TEST_F(PytorchFile, refuses_every_truncation) {
   for (const char* file : {"views.bin", "views_legacy.bin"}) {
     const std::string whole = read_file(kFiles / file, 1 << 20);

@@ -109,7 +109,8 @@ class Reader {
     return document_.at(node.items[i]);
   }
   int64_t count(const Node& node) const {
-    if (node.kind != Kind::integer || node.integer < 0) fail("something else than a count");
+    if (node.kind != Kind::integer || node.integer < 0)
+      fail("a size or offset that is no whole number from 0 on");
     return node.integer;
   }
   std::vector<int64_t> counts(const Node& node) const {
