@@ -30,6 +30,8 @@ class Tokenizer {
   static Tokenizer load(const std::filesystem::path& dir_or_file);
   // From the bytes of a tokenizer.json; `name` stands for the file in errors.
   static Tokenizer from_json(std::string_view json, std::string_view name);
+  // The same with the bytes of a tokenizer_config.json, which names BOS, EOS and padding.
+  static Tokenizer from_json(std::string_view json, std::string_view config, std::string_view name);
 
   // Bytes that are not UTF-8 are read as U+FFFD. Throws Error only when a pattern of the file takes
   // unreasonably long on this text.

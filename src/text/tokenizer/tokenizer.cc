@@ -29,6 +29,10 @@ std::optional<std::string> named_token(const Json& config, const char* key) {
   return std::nullopt;
 }
 
+Json read_config(std::string_view bytes, std::string_view name) {
+  return parse_json(bytes, name, {.max_keys = 1 << 16});
+}
+
 }  // namespace
 
 struct Tokenizer::Impl::Front {
@@ -81,6 +85,19 @@ void Tokenizer::Impl::encode_text(std::string_view text, bool at_origin, bool as
   }
 }
 
+void Tokenizer::Impl::name_tokens(const Json& config) {
+  const auto named = [&](const char* key) -> std::optional<Named> {
+    auto text = config.is_object() ? named_token(config, key) : std::nullopt;
+    if (!text) return std::nullopt;
+    const AddedToken* token = added.find(*text);
+    const TokenId id = token ? token->id : lexicon_of(model).find_written(*text);
+    return Named{*std::move(text), id == kNoToken ? std::nullopt : std::optional(id)};
+  };
+  bos = named("bos_token");
+  eos = named("eos_token");
+  pad = named("pad_token");
+}
+
 std::optional<std::string> Tokenizer::Impl::written(TokenId id) const {
   if (const AddedToken* token = added.find(id)) return token->content;
   if (!lexicon_of(model).has(id)) return std::nullopt;
@@ -109,6 +126,14 @@ Tokenizer Tokenizer::from_json(std::string_view json, std::string_view name) {
   return Tokenizer(std::make_shared<const Impl>(document.root()));
 }
 
+Tokenizer Tokenizer::from_json(std::string_view json, std::string_view config,
+                               std::string_view name) {
+  const Document document(json, std::string(name));
+  auto impl = std::make_shared<Impl>(document.root());
+  impl->name_tokens(read_config(config, name));
+  return Tokenizer(std::move(impl));
+}
+
 Tokenizer Tokenizer::load(const std::filesystem::path& dir_or_file) {
   const bool is_dir = std::filesystem::is_directory(dir_or_file);
   const auto dir = is_dir ? dir_or_file : dir_or_file.parent_path();
@@ -126,19 +151,7 @@ Tokenizer Tokenizer::load(const std::filesystem::path& dir_or_file) {
   auto impl = std::make_shared<Impl>(document.root());
   const auto config_file = dir / "tokenizer_config.json";
   if (std::filesystem::exists(config_file)) {
-    const JsonLimits limits{.max_keys = 1 << 16};
-    const Json config =
-        parse_json(read_file(config_file, kMaxConfigBytes), config_file.string(), limits);
-    const auto named = [&](const char* key) -> std::optional<Named> {
-      auto text = config.is_object() ? named_token(config, key) : std::nullopt;
-      if (!text) return std::nullopt;
-      const AddedToken* added = impl->added.find(*text);
-      const TokenId id = added ? added->id : lexicon_of(impl->model).find_written(*text);
-      return Named{*std::move(text), id == kNoToken ? std::nullopt : std::optional(id)};
-    };
-    impl->bos = named("bos_token");
-    impl->eos = named("eos_token");
-    impl->pad = named("pad_token");
+    impl->name_tokens(read_config(read_file(config_file, kMaxConfigBytes), config_file.string()));
   }
   return Tokenizer(std::move(impl));
 }

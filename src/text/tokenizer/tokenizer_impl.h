@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/json_fwd.h"
 #include "octavo/tokenizer.h"
 #include "text/tokenizer/added_tokens.h"
 #include "text/tokenizer/decoder.h"
@@ -22,6 +23,8 @@ struct Tokenizer::Impl {
   void encode_text(std::string_view text, bool at_origin, bool as_text,
                    tokenizer::PreTokenizer::Session& session, tokenizer::BpeWorkspace& work,
                    std::vector<TokenId>& out) const;
+  // Takes BOS, EOS and padding from a tokenizer_config.json.
+  void name_tokens(const Json& config);
   // The token as the file writes it, added or of the model; empty when there is none.
   std::optional<std::string> written(TokenId id) const;
   // The bytes of a token for a decoder that joins bytes; empty when there is none.

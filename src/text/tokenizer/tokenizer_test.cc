@@ -177,6 +177,15 @@ TEST(DetokenizerTest, gives_the_text_of_decode) {
   }
 }
 
+TEST(TokenizerTest, is_made_from_documents_in_memory) {
+  const std::string model = R"({"model": {"type": "WordLevel", "vocab": {"a": 0, "<e>": 1}}})";
+  const Tokenizer t = Tokenizer::from_json(model, R"({"eos_token": "<e>"})", "memory");
+  ASSERT_TRUE(t.eos());
+  EXPECT_EQ(t.eos()->id, 1);
+  EXPECT_FALSE(t.bos());
+  EXPECT_THROW((void)Tokenizer::from_json(model, "{", "memory"), Error);
+}
+
 TEST(TokenizerTest, reads_named_tokens_from_the_config_beside_it) {
   const auto dir = std::filesystem::temp_directory_path() / "octavo_tokenizer_test";
   std::filesystem::create_directories(dir);
