@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/progress.h"
 #include "cpu/cpu.h"
+#include "io/gguf.h"
 #include "octavo/error.h"
 
 namespace octavo::cli {
@@ -35,7 +36,9 @@ void check_device(const ModelOptions& options) {
 }  // namespace
 
 CLI::Option* add_model(CLI::App& app, ModelOptions& options) {
-  return app.add_option("MODEL", options.model, "directory with config.json and *.safetensors")
+  return app
+      .add_option("MODEL", options.model,
+                  "directory with config.json and *.safetensors, or a .gguf file")
       ->required();
 }
 
@@ -59,9 +62,9 @@ void add_model_options(CLI::App& app, ModelOptions& options) {
 fs::path model_directory(const ModelOptions& options) {
   const fs::path path(options.model);
   std::error_code ignored;
-  if (fs::is_directory(path, ignored)) return path;
+  if (fs::is_directory(path, ignored) || is_gguf(path)) return path;
   if (fs::exists(path, ignored)) {
-    throw Error("not a model directory", options.model,
+    throw Error("neither a model directory nor a GGUF file", options.model,
                 "give the directory with config.json and *.safetensors");
   }
   throw Error("no such model", options.model,

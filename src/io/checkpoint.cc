@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 
+#include "io/gguf.h"
 #include "octavo/error.h"
 
 namespace octavo {
@@ -47,10 +48,31 @@ std::map<std::string, std::string> read_index(const std::filesystem::path& path)
 
 void Checkpoint::add_file(const std::filesystem::path& path) {
   File file(path);
-  for (TensorEntry& entry : read_safetensors_header(file)) {
+  std::vector<TensorEntry> entries = read_safetensors_header(file);
+  add(std::move(file), std::move(entries));
+}
+
+void Checkpoint::add_gguf(const std::filesystem::path& path) {
+  const auto read = [](const std::filesystem::path& part) {
+    File file(part);
+    GgufHeader header = read_gguf_header(file);
+    return std::pair(std::move(file), std::move(header));
+  };
+  auto [file, header] = read(path);
+  const auto parts = gguf_parts(path, header.metadata);
+  if (parts.size() == 1) return add(std::move(file), std::move(header.tensors));
+  for (size_t i = 0; i < parts.size(); ++i) {
+    auto [part, contents] = read(parts[i]);
+    check_gguf_part(contents.metadata, i, parts.size());
+    add(std::move(part), std::move(contents.tensors));
+  }
+}
+
+void Checkpoint::add(File file, std::vector<TensorEntry> entries) {
+  for (TensorEntry& entry : entries) {
     const std::string name = entry.name;
     if (!tensors_.emplace(name, Place{files_.size(), std::move(entry)}).second) {
-      throw Error("tensor occurs in two shards", path.string() + ", tensor " + name,
+      throw Error("tensor occurs in two shards", file.path().string() + ", tensor " + name,
                   "fetch the checkpoint again");
     }
   }
@@ -75,6 +97,10 @@ void Checkpoint::open_index(const std::filesystem::path& index) {
 Checkpoint Checkpoint::open(const std::filesystem::path& directory) {
   Checkpoint checkpoint;
   checkpoint.directory_ = directory;
+  if (is_gguf(directory)) {
+    checkpoint.add_gguf(directory);
+    return checkpoint;
+  }
   std::error_code ignored;
   // A dangling or cyclic link counts as there: File then says what is wrong with it.
   const auto there = [&](const char* name) {

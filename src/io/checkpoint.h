@@ -12,11 +12,12 @@
 namespace octavo {
 
 // The named tensors of a model directory: model.safetensors, or the shards of
-// model.safetensors.index.json. Reads are bounds-checked and may run in several threads.
+// model.safetensors.index.json; or of a GGUF file with its parts, under the names that it gives.
+// Reads are bounds-checked and may run in several threads.
 class Checkpoint {
  public:
   // Throws Error naming file and tensor when there are no weights or they are damaged.
-  static Checkpoint open(const std::filesystem::path& directory);
+  static Checkpoint open(const std::filesystem::path& path);
 
   // Null where there is no such tensor.
   const TensorEntry* find(std::string_view name) const;
@@ -30,7 +31,7 @@ class Checkpoint {
   // The kernel may forget these bytes of the page cache.
   void drop(const TensorEntry& entry) const;
 
-  const std::filesystem::path& directory() const { return directory_; }
+  const std::filesystem::path& directory() const { return directory_; }  // or the GGUF file
   uint64_t total_bytes() const;
   // "DIR/model.safetensors, tensor NAME", for messages.
   std::string where(std::string_view tensor) const;
@@ -41,6 +42,8 @@ class Checkpoint {
     TensorEntry entry;
   };
   void add_file(const std::filesystem::path& path);
+  void add_gguf(const std::filesystem::path& path);
+  void add(File file, std::vector<TensorEntry> entries);
   void open_index(const std::filesystem::path& index);
   const Place& place(std::string_view name) const;
 

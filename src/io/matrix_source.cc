@@ -31,6 +31,17 @@ void expect(const Checkpoint& checkpoint, const TensorEntry& entry,
 
 }  // namespace
 
+MatrixSource MatrixSource::open_blocks(MatrixSource source) {
+  const TensorEntry& entry = *source.data_;
+  if (source.shape_.transposed) {
+    throw Error("a transposed matrix in blocks", source.checkpoint_->where(entry.name),
+                "convert the model again");
+  }
+  expect(*source.checkpoint_, entry, {source.shape_.out, source.shape_.in}, {entry.dtype});
+  source.format_ = block_format(entry.block);
+  return source;
+}
+
 MatrixSource MatrixSource::open(const Checkpoint& checkpoint,
                                 const std::optional<CompressedTensors>& quantization,
                                 const std::string& name, const MatrixShape& shape) {
@@ -40,6 +51,7 @@ MatrixSource MatrixSource::open(const Checkpoint& checkpoint,
   const TensorEntry* packed = quantization ? checkpoint.find(name + ".weight_packed") : nullptr;
   if (packed == nullptr) {
     source.data_ = &checkpoint.get(name + ".weight");
+    if (source.data_->block != BlockType::none) return open_blocks(std::move(source));
     const auto stored =
         shape.transposed ? std::vector{shape.in, shape.out} : std::vector{shape.out, shape.in};
     expect(checkpoint, *source.data_, stored, {DType::f32, DType::f16, DType::bf16});
@@ -92,7 +104,7 @@ void MatrixSource::read_stored(int64_t begin, int64_t end, std::byte* data, std:
                                std::byte* zeros) const {
   const PlaneBytes row = plane_bytes(format_, 1, shape_.in);
   const int64_t count = end - begin;
-  if (format_.scheme == Scheme::dense) {
+  if (format_.scheme != Scheme::affine) {
     if (shape_.transposed) return read_transposed(begin, end, data);
     return checkpoint_->read(*data_, begin * row.data, {data, count * row.data});
   }

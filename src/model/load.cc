@@ -9,8 +9,8 @@
 #include "io/checkpoint.h"
 #include "model/config.h"
 #include "model/derive.h"
-#include "model/families.h"
 #include "model/model.h"
+#include "model/source.h"
 #include "octavo/error.h"
 
 namespace octavo {
@@ -47,8 +47,8 @@ class Loader {
         quantization_(std::move(quantization)),
         root_(root_in_use(model.spec, checkpoint)) {}
 
-  DType stored_dtype() const {
-    return checkpoint_.get(root_ + model_.spec.names.embedding + ".weight").dtype;
+  const TensorEntry& stored_embedding() const {
+    return checkpoint_.get(root_ + model_.spec.names.embedding + ".weight");
   }
 
   void plan() {
@@ -122,9 +122,11 @@ class Loader {
       throw Error("shape is not [" + std::to_string(stored) + "] as config.json asks",
                   checkpoint_.where(name), "config.json and weights do not belong together");
     }
-    if (entry.dtype != DType::f32 && entry.dtype != DType::f16 && entry.dtype != DType::bf16) {
-      throw Error("unexpected dtype " + std::string(octavo::name(entry.dtype)),
-                  checkpoint_.where(name), "the checkpoint is damaged");
+    const bool plain =
+        entry.dtype == DType::f32 || entry.dtype == DType::f16 || entry.dtype == DType::bf16;
+    if (!plain || entry.block != BlockType::none) {
+      throw Error("unexpected dtype " + std::string(entry.type_name()), checkpoint_.where(name),
+                  "the checkpoint is damaged");
     }
     vectors_.push_back({&target, &entry, rows, count});
   }
@@ -227,8 +229,10 @@ class Loader {
   std::vector<VectorJob> vectors_;
 };
 
-Compute compute_for(DTypeChoice choice, DType stored) {
-  if (choice == DTypeChoice::automatic) return stored == DType::bf16 ? Compute::bf16 : Compute::f32;
+// Rounding the factors to bf16 costs less than what a block format of 8 bits or less has cost.
+Compute compute_for(DTypeChoice choice, const TensorEntry& stored) {
+  const bool coarse = stored.dtype == DType::bf16 || stored.block != BlockType::none;
+  if (choice == DTypeChoice::automatic) return coarse ? Compute::bf16 : Compute::f32;
   return choice == DTypeChoice::bfloat16 ? Compute::bf16 : Compute::f32;
 }
 
@@ -254,16 +258,15 @@ KvShape Model::kv_shape(int64_t layer, int64_t block_tokens) const {
           .dtype = kv_dtype};
 }
 
-std::unique_ptr<Model> load_model(const std::filesystem::path& directory, const Ops& ops,
+std::unique_ptr<Model> load_model(const std::filesystem::path& path, const Ops& ops,
                                   ThreadPool& pool, const LoadOptions& options) {
-  const Config config = Config::read(directory / "config.json");
+  ModelSource source = ModelSource::open(path);
   auto model = std::make_unique<Model>();
-  model->spec = spec_of(config);
+  model->spec = std::move(source.spec);
   model->ops = ops;
-  const Checkpoint checkpoint = Checkpoint::open(directory);
-  Loader loader(*model, checkpoint, read_quantization(config));
+  Loader loader(*model, source.checkpoint, read_quantization(source.config));
   loader.plan();
-  model->compute = compute_for(options.dtype, loader.stored_dtype());
+  model->compute = compute_for(options.dtype, loader.stored_embedding());
   model->kv_dtype = model->compute == Compute::bf16 ? DType::bf16 : DType::f32;
   loader.run(pool, options);
   return model;

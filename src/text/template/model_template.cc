@@ -47,24 +47,41 @@ ModelTemplates ModelTemplates::load(const std::filesystem::path& directory) {
                         {.max_keys = size_t{1} << 20});
   }
   if (!config.is_object()) config = Json::object();
-  for (const char* name : kTokens) {
-    if (!config.contains(name)) continue;
-    if (const auto text = token_text(config[name])) result.tokens_[name] = *text;
-  }
+  result.read_tokens(config);
   const auto file = directory / "chat_template.jinja";
   if (std::filesystem::exists(file)) {
     result.templates_.emplace(
         "default", ChatTemplate::compile(read_file(file, kMaxConfigBytes), file.string()));
-  } else if (config.contains("chat_template")) {
-    const Json& value = config["chat_template"];
-    if (value.is_string()) {
-      result.templates_.emplace(
-          "default", ChatTemplate::compile(value.get<std::string>(), config_path.string()));
-    } else if (value.is_array()) {
-      add_named(result.templates_, value, config_path.string());
-    }
+  } else {
+    result.read_templates(config, config_path.string());
   }
   return result;
+}
+
+ModelTemplates ModelTemplates::from_config(std::string_view text, const std::string& where) {
+  ModelTemplates result;
+  const Json config = parse_json(text, where, {.max_keys = size_t{1} << 20});
+  if (!config.is_object()) return result;
+  result.read_tokens(config);
+  result.read_templates(config, where);
+  return result;
+}
+
+void ModelTemplates::read_tokens(const Json& config) {
+  for (const char* name : kTokens) {
+    if (!config.contains(name)) continue;
+    if (const auto text = token_text(config[name])) tokens_[name] = *text;
+  }
+}
+
+void ModelTemplates::read_templates(const Json& config, const std::string& where) {
+  if (!config.contains("chat_template")) return;
+  const Json& value = config["chat_template"];
+  if (value.is_string()) {
+    templates_.emplace("default", ChatTemplate::compile(value.get<std::string>(), where));
+  } else if (value.is_array()) {
+    add_named(templates_, value, where);
+  }
 }
 
 const ChatTemplate* ModelTemplates::pick(bool with_tools) const {
