@@ -22,6 +22,8 @@ const char* text(Act act) {
       return "relu";
     case Act::relu2:
       return "relu2";
+    case Act::xielu:
+      return "xielu";
   }
   return "";
 }
@@ -33,6 +35,7 @@ struct ScalingName {
   const char* operator()(const RopeSpec::Yarn&) const { return ", yarn"; }
   const char* operator()(const RopeSpec::Llama3&) const { return ", llama3 scaling"; }
   const char* operator()(const RopeSpec::LongRope&) const { return ", longrope"; }
+  const char* operator()(const RopeSpec::DynamicSteps&) const { return ", dynamic in steps"; }
 };
 
 std::string number(double value) { return to_line(Json(value)); }
@@ -45,7 +48,9 @@ std::string describe(const AttentionSpec& a) {
     line += ", rope " + std::to_string(a.rope->dim) + " of base " + number(a.rope->theta) +
             std::visit(ScalingName{}, a.rope->scaling);
   }
-  if (a.qk_norm.kind != NormSpec::Kind::none) line += ", norm of queries and keys";
+  if (a.qk_norm.norm.kind != NormSpec::Kind::none) line += ", norm of queries and keys";
+  if (!a.alibi.slopes.empty()) line += ", alibi";
+  if (a.qkv_clip > 0) line += ", clipped to " + number(a.qkv_clip);
   if (a.window > 0) line += ", window " + std::to_string(a.window);
   if (a.softcap > 0) line += ", softcap " + number(a.softcap);
   return line;

@@ -134,6 +134,15 @@ inline void compute_tile(const RowsTask<Kv>& task, int64_t tile, const Partial& 
                     .end = end,
                     .low = std::max<int64_t>(first_seen(a, token) - origin, begin),
                     .high = std::min(token + 1 - origin, end)};
+    if (!a.alibi.slopes.empty()) {
+      const int64_t head = task.rows.kv_head * task.group + r % task.group;
+      add_alibi(task.scores + r * kTileTokens, seen,
+                {.slope = a.alibi.slopes[head],
+                 .scale = a.alibi.scale,
+                 .bf16 = a.alibi.bf16,
+                 .origin = origin,
+                 .token = token});
+    }
     softmax_row<Kv>(task.scores + r * kTileTokens, seen, a.softcap, result.best[r],
                     result.total[r]);
   }

@@ -95,6 +95,35 @@ struct Seen {
   int64_t begin, end, low, high;
 };
 
+// The bias of one row of scores: tile token t is token origin + t of the sequence, the query's is
+// `token`.
+struct AlibiRow {
+  float slope, scale;
+  bool bf16;
+  int64_t origin, token;
+};
+
+inline float rounded_to_bf16(float v) {
+  const auto bits = std::bit_cast<uint32_t>(v);
+  return std::bit_cast<float>((bits + 0x7FFF + (bits >> 16 & 1)) & 0xFFFF0000u);
+}
+
+inline void add_alibi(float* scores, const Seen& seen, const AlibiRow& row) {
+  if (row.bf16) {
+    const float slope = rounded_to_bf16(row.slope);
+    for (int64_t t = seen.begin; t < seen.end; ++t)
+      scores[t] += row.scale * rounded_to_bf16(slope * static_cast<float>(row.origin + t));
+    return;
+  }
+  alignas(64) float ramp[kLanes];
+  for (int i = 0; i < kLanes; ++i) ramp[i] = static_cast<float>(i);
+  const F slope = set(row.slope * row.scale), lanes = load(ramp);
+  for (int64_t t = seen.begin; t < seen.end; t += kLanes) {
+    const F distance = add(lanes, set(static_cast<float>(row.origin + t - row.token)));
+    store(scores + t, fma(slope, distance, load(scores + t)));
+  }
+}
+
 // Scores of a row to probabilities over its maximum, in place; tokens out of sight get 0.
 template <class Kv>
 inline void softmax_row(float* scores, const Seen& seen, float softcap, float& best, float& total) {

@@ -34,9 +34,12 @@ Ops overlay(Ops table) {
   table.rms_norm = rms_norm;
   table.layer_norm = layer_norm;
   table.head_rms_norm = head_rms_norm;
+  table.head_layer_norm = head_layer_norm;
   table.rope = rope;
   table.activate = activate;
   table.add = add_scaled;
+  table.scale_rows = scale_rows;
+  table.clamp = clamp;
   table.scale_softcap = scale_softcap;
   table.write_kv = write_kv;
   table.attention = attention;

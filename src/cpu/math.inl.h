@@ -58,3 +58,17 @@ inline F activation(F x) {
     return x;
   }
 }
+
+// With t = tanh(x / 2), e^x - 1 = 2t / (1 - t): exact near 0, where the exponential would cancel.
+inline F expm1(F x) {
+  const F t = tanh(mul(x, set(0.5f)));
+  return div(add(t, t), sub(set(1.0f), t));
+}
+
+// p = {a_p, a_n, beta, eps}, see Act::xielu.
+inline F xielu(F x, const float* p) {
+  const F linear = mul(set(p[2]), x);
+  const F above = fma(mul(set(p[0]), x), x, linear);
+  const F below = fma(set(p[1]), sub(expm1(min(x, set(p[3]))), x), linear);
+  return select_less(set(0.0f), x, above, below);
+}

@@ -102,14 +102,42 @@ void layer_norm(Queue& queue, const Norm& norm) noexcept {
   });
 }
 
-void head_rms_norm(Queue& queue, Heads x, Vec weight, float eps, float offset) noexcept {
-  const Norm norm{.x = {}, .weight = weight, .bias = {}, .eps = eps, .offset = offset, .y = {}};
-  const int64_t heads = x.extent[1], size = x.extent[2];
-  for_rows(queue, x.extent[0], heads * size, [&](int64_t begin, int64_t end) {
-    for (int64_t n = begin; n < end; ++n) {
-      for (int64_t h = 0; h < heads; ++h) rms_norm_row(x.at(n, h), size, norm, x.at(n, h));
+// Runs row(x, features, norm, y) on each head, with its part of weights that hold all heads.
+template <class Row>
+inline void norm_heads(Queue& queue, const HeadNorm& all, Row row) {
+  const int64_t heads = all.x.extent[1], size = all.x.extent[2];
+  const auto part = [&](Vec v, int64_t h) {
+    return static_cast<int64_t>(v.size()) <= size ? v : v.subspan(h * size, size);
+  };
+  for_rows(queue, all.x.extent[0], heads * size, [&](int64_t begin, int64_t end) {
+    for (int64_t h = 0; h < heads; ++h) {
+      const Norm norm{.x = {},
+                      .weight = part(all.weight, h),
+                      .bias = part(all.bias, h),
+                      .eps = all.eps,
+                      .offset = all.offset,
+                      .y = {}};
+      for (int64_t n = begin; n < end; ++n) row(all.x.at(n, h), size, norm);
     }
   });
+}
+
+struct RmsNormHead {
+  void operator()(float* head, int64_t size, const Norm& norm) const {
+    rms_norm_row(head, size, norm, head);
+  }
+};
+struct LayerNormHead {
+  void operator()(float* head, int64_t size, const Norm& norm) const {
+    layer_norm_row(head, size, norm, head);
+  }
+};
+
+void head_rms_norm(Queue& queue, const HeadNorm& norm) noexcept {
+  norm_heads(queue, norm, RmsNormHead{});
+}
+void head_layer_norm(Queue& queue, const HeadNorm& norm) noexcept {
+  norm_heads(queue, norm, LayerNormHead{});
 }
 
 inline void rotate_halves(float* head, const float* cos, const float* sin, int64_t half) {
@@ -139,40 +167,42 @@ void rope(Queue& queue, Heads x, ConstMat cos, ConstMat sin, RopePairs pairs) no
   });
 }
 
-struct Gated {
-  ConstMat gate, up;
-  Mat y;
-};
-
 template <Act kAct>
-inline void activate_as(Queue& queue, const Gated& g) {
-  for_pieces(queue, g.y.rows(), g.y.cols(), [&](int64_t n, int64_t begin, int64_t end) {
-    const float* gate = g.gate.at(n);
-    const float* up = g.up.data == nullptr ? nullptr : g.up.at(n);
-    float* y = g.y.at(n);
+inline void activate_as(Queue& queue, const Activation& a) {
+  for_pieces(queue, a.y.rows(), a.y.cols(), [&](int64_t n, int64_t begin, int64_t end) {
+    const float* gate = a.gate.at(n);
+    const float* up = a.up.data == nullptr ? nullptr : a.up.at(n);
+    float* y = a.y.at(n);
     for_vectors(begin, end, [&](int64_t i, int64_t count) {
-      F v = activation<kAct>(load_some(gate + i, count));
+      const F x = load_some(gate + i, count);
+      F v = x;
+      if constexpr (kAct == Act::xielu) {
+        v = xielu(x, a.parameters.data());
+      } else {
+        v = activation<kAct>(x);
+      }
       if (up != nullptr) v = mul(v, load_some(up + i, count));
       store_some(y + i, v, count);
     });
   });
 }
 
-void activate(Queue& queue, Act act, ConstMat gate, ConstMat up, Mat y) noexcept {
-  const Gated gated{gate, up, y};
-  switch (act) {
+void activate(Queue& queue, const Activation& a) noexcept {
+  switch (a.act) {
     case Act::none:
-      return activate_as<Act::none>(queue, gated);
+      return activate_as<Act::none>(queue, a);
     case Act::silu:
-      return activate_as<Act::silu>(queue, gated);
+      return activate_as<Act::silu>(queue, a);
     case Act::gelu:
-      return activate_as<Act::gelu>(queue, gated);
+      return activate_as<Act::gelu>(queue, a);
     case Act::gelu_tanh:
-      return activate_as<Act::gelu_tanh>(queue, gated);
+      return activate_as<Act::gelu_tanh>(queue, a);
     case Act::relu:
-      return activate_as<Act::relu>(queue, gated);
+      return activate_as<Act::relu>(queue, a);
     case Act::relu2:
-      return activate_as<Act::relu2>(queue, gated);
+      return activate_as<Act::relu2>(queue, a);
+    case Act::xielu:
+      return activate_as<Act::xielu>(queue, a);
   }
 }
 
@@ -183,6 +213,26 @@ void add_scaled(Queue& queue, ConstMat x, float scale, Mat y) noexcept {
     for_vectors(begin, end, [&](int64_t i, int64_t count) {
       store_some(to + i, fma(set(scale), load_some(from + i, count), load_some(to + i, count)),
                  count);
+    });
+  });
+}
+
+void scale_rows(Queue& queue, Mat x, Vec factors) noexcept {
+  for_pieces(queue, x.rows(), x.cols(), [&](int64_t n, int64_t begin, int64_t end) {
+    float* row = x.at(n);
+    const F factor = set(factors[n]);
+    for_vectors(begin, end, [&](int64_t i, int64_t count) {
+      store_some(row + i, mul(load_some(row + i, count), factor), count);
+    });
+  });
+}
+
+void clamp(Queue& queue, Mat x, float limit) noexcept {
+  for_pieces(queue, x.rows(), x.cols(), [&](int64_t n, int64_t begin, int64_t end) {
+    float* row = x.at(n);
+    for_vectors(begin, end, [&](int64_t i, int64_t count) {
+      const F v = load_some(row + i, count);
+      store_some(row + i, min(set(limit), max(set(-limit), v)), count);
     });
   });
 }

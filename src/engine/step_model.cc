@@ -23,6 +23,8 @@ std::optional<int64_t> rope_limit(const ModelSpec& spec) {
       trained = dynamic->trained_tokens;
     } else if (const auto* longer = std::get_if<RopeSpec::LongRope>(&scaling)) {
       trained = longer->trained_tokens;
+    } else if (const auto* steps = std::get_if<RopeSpec::DynamicSteps>(&scaling)) {
+      trained = steps->trained_tokens;
     } else {
       continue;
     }

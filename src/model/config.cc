@@ -102,6 +102,12 @@ std::string Config::text(std::string_view key) const {
   return value->get<std::string>();
 }
 
+std::optional<std::string> Config::text_if_any(std::string_view key) const {
+  const Json* value = find(key);
+  if (value == nullptr || !value->is_string()) return std::nullopt;
+  return value->get<std::string>();
+}
+
 std::string Config::text_or(std::string_view key, std::string_view otherwise) const {
   return has(key) ? text(key) : std::string(otherwise);
 }
@@ -130,11 +136,28 @@ std::vector<double> Config::numbers(std::string_view key) const {
   return numbers;
 }
 
+std::vector<int64_t> Config::integers(std::string_view key, int64_t low, int64_t high) const {
+  std::vector<int64_t> whole;
+  for (double number : numbers(key)) {
+    if (!(number >= static_cast<double>(low) && number <= static_cast<double>(high)) ||
+        number != std::floor(number))
+      fail(key, "list holds something else than whole numbers from " + std::to_string(low) +
+                    " to " + std::to_string(high));
+    whole.push_back(static_cast<int64_t>(number));
+  }
+  return whole;
+}
+
 std::optional<Config> Config::section(std::string_view key) const {
   const Json* value = find(key);
   if (value == nullptr) return std::nullopt;
   if (!value->is_object()) fail(key, "value is no object");
   return Config(std::make_unique<Json>(*value), where_ + ", " + std::string(key));
+}
+
+Config Config::needed_section(std::string_view key) const {
+  if (!has(key)) fail(key, "missing", "add it");
+  return std::move(*section(key));
 }
 
 std::string Config::architecture() const {
@@ -144,26 +167,41 @@ std::string Config::architecture() const {
 
 const Json& Config::json() const { return *json_; }
 
+std::string_view first_present(const Config& c, std::string_view keys) {
+  for (std::string_view rest = keys;;) {
+    const std::string_view key = rest.substr(0, rest.find('|'));
+    if (c.has(key)) return key;
+    if (key.size() == rest.size()) return keys.substr(0, keys.find('|'));
+    rest.remove_prefix(key.size() + 1);
+  }
+}
+
 Dims read_dims(const Config& c, const DimNames& names) {
+  const auto key = [&](std::string_view keys) { return first_present(c, keys); };
+  const auto fail_heads = [&](const std::string& problem) { c.fail(key(names.heads), problem); };
   Dims d;
-  d.hidden = c.integer(names.hidden, 1, 1 << 20);
-  d.layers = c.integer(names.layers, 1, kMaxLayers);
-  d.heads = c.integer(names.heads, 1, 4096);
-  d.kv_heads = names.kv_heads.empty() ? d.heads : c.integer_or(names.kv_heads, 1, 4096, d.heads);
+  d.hidden = c.integer(key(names.hidden), 1, 1 << 20);
+  d.layers = c.integer(key(names.layers), 1, kMaxLayers);
+  d.heads = c.integer(key(names.heads), 1, 4096);
+  d.kv_heads =
+      names.kv_heads.empty() ? d.heads : c.integer_or(key(names.kv_heads), 1, 4096, d.heads);
   if (d.heads % d.kv_heads != 0)
-    c.fail(names.kv_heads, std::to_string(d.kv_heads) + " does not divide the " +
-                               std::to_string(d.heads) + " heads");
-  if (!c.has("head_dim") && d.hidden % d.heads != 0)
-    c.fail(names.heads, std::to_string(d.heads) + " does not divide the hidden size " +
-                            std::to_string(d.hidden));
-  d.head_dim = c.integer_or("head_dim", 1, kMaxHeadDim, d.hidden / d.heads);
+    c.fail(key(names.kv_heads), std::to_string(d.kv_heads) + " does not divide the " +
+                                    std::to_string(d.heads) + " heads");
+  if (!c.has(names.head_dim) && d.hidden % d.heads != 0)
+    fail_heads(std::to_string(d.heads) + " does not divide the hidden size " +
+               std::to_string(d.hidden));
+  d.head_dim = c.integer_or(names.head_dim, 1, kMaxHeadDim, d.hidden / d.heads);
   if (d.head_dim > kMaxHeadDim)
-    c.fail(names.heads, "heads of " + std::to_string(d.head_dim) +
-                            " elements, above the limit of " + std::to_string(kMaxHeadDim));
-  d.ffn = names.ffn_otherwise ? c.integer_or(names.ffn, 1, 1 << 22, *names.ffn_otherwise)
-                              : c.integer(names.ffn, 1, 1 << 22);
-  d.vocab = c.integer("vocab_size", 1, 1 << 24);
-  d.max_positions = c.integer(names.max_positions, 1, int64_t{1} << 31);
+    fail_heads("heads of " + std::to_string(d.head_dim) + " elements, above the limit of " +
+               std::to_string(kMaxHeadDim));
+  d.ffn = names.ffn_factor ? c.integer_or(key(names.ffn), 1, 1 << 22, d.hidden * *names.ffn_factor)
+                           : c.integer(key(names.ffn), 1, 1 << 22);
+  d.vocab = c.integer(key(names.vocab), 1, 1 << 24);
+  constexpr int64_t kHigh = int64_t{1} << 31;
+  d.max_positions = names.positions_otherwise ? c.integer_or(key(names.max_positions), 1, kHigh,
+                                                             *names.positions_otherwise)
+                                              : c.integer(key(names.max_positions), 1, kHigh);
   return d;
 }
 
@@ -173,7 +211,8 @@ Act read_act(const Config& c, std::initializer_list<std::string_view> keys) {
       {"gelu", Act::gelu},           {"gelu_python", Act::gelu},
       {"gelu_new", Act::gelu_tanh},  {"gelu_pytorch_tanh", Act::gelu_tanh},
       {"gelu_fast", Act::gelu_tanh}, {"gelu_accurate", Act::gelu_tanh},
-      {"relu", Act::relu},           {"relu2", Act::relu2}};
+      {"relu", Act::relu},           {"relu2", Act::relu2},
+      {"xielu", Act::xielu}};
   for (std::string_view key : keys) {
     if (!c.has(key)) continue;
     const std::string wanted = c.text(key);
@@ -181,7 +220,7 @@ Act read_act(const Config& c, std::initializer_list<std::string_view> keys) {
       if (known == wanted) return act;
     }
     c.fail(key, "unknown activation " + wanted,
-           "use silu, gelu, gelu_new, gelu_pytorch_tanh, relu or relu2");
+           "use silu, gelu, gelu_new, gelu_pytorch_tanh, relu, relu2 or xielu");
   }
   c.fail(*keys.begin(), "missing", "add it");
 }

@@ -35,11 +35,14 @@ class Config {
   double factor_or(std::string_view key, double otherwise) const;
   bool flag_or(std::string_view key, bool otherwise) const;
   std::string text(std::string_view key) const;
+  std::optional<std::string> text_if_any(std::string_view key) const;  // empty: no text
   std::string text_or(std::string_view key, std::string_view otherwise) const;
   std::vector<std::string> texts_or_empty(std::string_view key) const;
   std::vector<double> numbers(std::string_view key) const;
+  std::vector<int64_t> integers(std::string_view key, int64_t low, int64_t high) const;
   // The object at `key` as a Config of its own, for nested sections; empty when absent or null.
   std::optional<Config> section(std::string_view key) const;
+  Config needed_section(std::string_view key) const;
 
   // "LlamaForCausalLM" from `architectures`, else model_type.
   std::string architecture() const;
@@ -62,11 +65,14 @@ struct Dims {
   int64_t hidden = 0, heads = 0, kv_heads = 0, head_dim = 0, ffn = 0, layers = 0, vocab = 0,
           max_positions = 0;
 };
+// "a|b": the first of these keys that is there.
 struct DimNames {
   std::string_view hidden = "hidden_size", heads = "num_attention_heads",
-                   kv_heads = "num_key_value_heads", ffn = "intermediate_size",
-                   layers = "num_hidden_layers", max_positions = "max_position_embeddings";
-  std::optional<int64_t> ffn_otherwise = {};  // where ffn may be absent or null
+                   kv_heads = "num_key_value_heads", head_dim = "head_dim",
+                   ffn = "intermediate_size", layers = "num_hidden_layers", vocab = "vocab_size",
+                   max_positions = "max_position_embeddings";
+  // Where these may be absent or null; ffn as a multiple of hidden.
+  std::optional<int64_t> ffn_factor = {}, positions_otherwise = {};
 };
 Dims read_dims(const Config& c, const DimNames& names = {});
 
@@ -76,9 +82,17 @@ struct RopeKeys {
   std::string_view layer_type = {};  // entry of a nested rope_parameters
   std::string_view theta = "rope_theta", partial = "partial_rotary_factor";
   double default_theta = 10000;
+  double default_partial = 1;
   bool scaled = true;  // false: rope_scaling does not concern these layers
+  RopePairs pairs = RopePairs::half;
 };
 RopeSpec read_rope(const Config& c, int64_t head_dim, const RopeKeys& keys = {});
+
+// The section that scales the rope: rope_parameters, else rope_scaling; empty when absent or null.
+std::optional<Config> rope_section(const Config& c);
+
+// The first of "a|b" that the config has, else the first.
+std::string_view first_present(const Config& c, std::string_view keys);
 
 // The number that a norm adds to the mean square or variance.
 inline double read_eps(const Config& c, std::string_view key) {

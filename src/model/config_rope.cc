@@ -61,6 +61,8 @@ RopeSpec::Scaling read_scaling(const Config& c, const Config& s, int64_t dim) {
   const std::string kind = s.text_or("rope_type", s.text_or("type", "default"));
   if (kind == "default") return std::monostate{};
   if (kind == "linear") return RopeSpec::Linear{s.factor("factor")};
+  // Hunyuan's dynamic with alpha is a constant base: see read_rope.
+  if (kind == "dynamic" && s.has("alpha")) return std::monostate{};
   if (kind == "dynamic")
     return RopeSpec::Dynamic{s.factor("factor"),
                              c.integer("max_position_embeddings", 1, int64_t{1} << 31)};
@@ -79,27 +81,35 @@ RopeSpec::Scaling read_scaling(const Config& c, const Config& s, int64_t dim) {
 
 }  // namespace
 
+std::optional<Config> rope_section(const Config& c) {
+  std::optional<Config> parameters = c.section("rope_parameters");
+  return parameters ? std::move(parameters) : c.section("rope_scaling");
+}
+
 RopeSpec read_rope(const Config& c, int64_t head_dim, const RopeKeys& keys) {
   std::optional<Config> parameters = c.section("rope_parameters");
   if (parameters && !keys.layer_type.empty() && parameters->has(keys.layer_type))
     parameters = parameters->section(keys.layer_type);
   RopeSpec rope;
-  double partial = 1;
-  if (c.has(keys.partial)) partial = c.number_within(keys.partial, 0, 1);
-  rope.theta = c.number_within_or(keys.theta, kMinTheta, kMaxTheta, keys.default_theta);
+  rope.pairs = keys.pairs;
+  const std::string_view theta = first_present(c, keys.theta);
+  const std::string_view share = first_present(c, keys.partial);
+  double partial = c.number_within_or(share, 0, 1, keys.default_partial);
+  rope.theta = c.number_within_or(theta, kMinTheta, kMaxTheta, keys.default_theta);
   if (parameters) {
     rope.theta = parameters->number_within_or("rope_theta", kMinTheta, kMaxTheta, rope.theta);
     partial = parameters->number_within_or("partial_rotary_factor", 0, 1, partial);
   }
   rope.dim = static_cast<int64_t>(static_cast<double>(head_dim) * partial);
   if (rope.dim < 2 || rope.dim > head_dim || rope.dim % 2 != 0)
-    c.fail(keys.partial, std::to_string(rope.dim) + " rotating elements of a head of " +
-                             std::to_string(head_dim));
-  if (parameters) {
-    rope.scaling = read_scaling(c, *parameters, rope.dim);
-  } else if (auto scaling = c.section("rope_scaling"); scaling && keys.scaled) {
-    rope.scaling = read_scaling(c, *scaling, rope.dim);
-  }
+    c.fail(share, std::to_string(rope.dim) + " rotating elements of a head of " +
+                      std::to_string(head_dim));
+  if (!parameters && keys.scaled) parameters = c.section("rope_scaling");
+  if (!parameters) return rope;
+  if (keys.scaled) rope.scaling = read_scaling(c, *parameters, rope.dim);
+  if (parameters->has("alpha") && rope.dim > 2)
+    rope.theta *= std::pow(parameters->factor("alpha"),
+                           static_cast<double>(rope.dim) / static_cast<double>(rope.dim - 2));
   return rope;
 }
 

@@ -40,6 +40,10 @@ struct Collector {
     const Names& n = spec.names;
     const int64_t q = a.heads * a.head_dim, kv = a.kv_heads * a.head_dim, all = q + 2 * kv,
                   e = a.head_dim;
+    const int64_t group = a.heads / a.kv_heads * e, quarter = q / 4;
+    const auto fused = [&](Role role, int64_t out, const RowMap& rows) {
+      add(role, n.qkv, {out, spec.hidden, rows, all}, a.qkv_bias);
+    };
     switch (n.qkv_rows) {
       case QkvRows::separate:
         add(Role::q, n.q, {q, spec.hidden}, a.qkv_bias);
@@ -47,17 +51,19 @@ struct Collector {
         add(Role::v, n.v, {kv, spec.hidden}, a.qkv_bias);
         break;
       case QkvRows::blocks:
-        add(Role::q, n.qkv, {q, spec.hidden, {.first = 0}, all}, a.qkv_bias);
-        add(Role::k, n.qkv, {kv, spec.hidden, {.first = q}, all}, a.qkv_bias);
-        add(Role::v, n.qkv, {kv, spec.hidden, {.first = q + kv}, all}, a.qkv_bias);
+        fused(Role::q, q, {.first = 0});
+        fused(Role::k, kv, {.first = q});
+        fused(Role::v, kv, {.first = q + kv});
         break;
-      case QkvRows::per_head:
-        add(Role::q, n.qkv, {q, spec.hidden, {.first = 0, .run = e, .stride = 3 * e}, all},
-            a.qkv_bias);
-        add(Role::k, n.qkv, {kv, spec.hidden, {.first = e, .run = e, .stride = 3 * e}, all},
-            a.qkv_bias);
-        add(Role::v, n.qkv, {kv, spec.hidden, {.first = 2 * e, .run = e, .stride = 3 * e}, all},
-            a.qkv_bias);
+      case QkvRows::groups:
+        fused(Role::q, q, {.first = 0, .run = group, .stride = group + 2 * e});
+        fused(Role::k, kv, {.first = group, .run = e, .stride = group + 2 * e});
+        fused(Role::v, kv, {.first = group + e, .run = e, .stride = group + 2 * e});
+        break;
+      case QkvRows::quarters:
+        fused(Role::q, q, {.first = 0, .run = quarter, .stride = 3 * quarter});
+        fused(Role::k, kv, {.first = 2 * quarter, .run = quarter, .stride = 3 * quarter});
+        fused(Role::v, kv, {.first = quarter, .run = quarter, .stride = 3 * quarter});
         break;
     }
     add(Role::o, n.o, {spec.hidden, q}, a.out_bias);
@@ -80,10 +86,10 @@ struct Collector {
 
 std::string root_in_use(const ModelSpec& spec, const Checkpoint& checkpoint) {
   const Names& n = spec.names;
-  const auto holds = [&](const std::string& root) {
-    return checkpoint.find(root + n.embedding + ".weight") != nullptr;
-  };
-  return holds(n.root) || !holds("") ? n.root : "";
+  for (std::string root = n.root;; root.erase(0, root.find('.') + 1)) {
+    if (checkpoint.find(root + n.embedding + ".weight") != nullptr) return root;
+    if (root.empty()) return n.root;
+  }
 }
 
 std::string layer_name(const ModelSpec& spec, int64_t layer, const std::string& root,
@@ -106,17 +112,31 @@ const AttentionSpec& attention_of(const LayerSpec& layer) {
   return std::get<AttentionSpec>(layer.mixer);
 }
 
+int64_t embedding_width(const ModelSpec& spec) {
+  return spec.embedding.width > 0 ? spec.embedding.width : spec.hidden;
+}
+
+namespace {
+
+int64_t norm_values(const NormSpec& norm, const ModelSpec& spec) {
+  if (norm.kind == NormSpec::Kind::none) return 0;
+  return spec.hidden * ((norm.weight ? 1 : 0) + (norm.bias ? 1 : 0));
+}
+
+}  // namespace
+
 int64_t parameters(const ModelSpec& spec) {
-  int64_t total = spec.vocab * spec.hidden * (spec.head.tied ? 1 : 2) +
-                  spec.embedding.learned_positions * spec.hidden + spec.hidden;
+  const int64_t width = embedding_width(spec), projected = spec.embedding.width > 0 ? 2 : 0;
+  int64_t total = spec.vocab * width * (spec.head.tied ? 1 : 2) + projected * width * spec.hidden +
+                  spec.embedding.learned_positions * spec.hidden +
+                  norm_values(spec.final_norm, spec) + norm_values(spec.embedding.norm, spec);
   for (size_t i = 0; i < spec.layers.size(); ++i) {
     for (const MatrixPart& part : layer_matrices(spec, static_cast<int64_t>(i), {}))
       total += part.out * part.in + (part.bias ? part.out : 0);
     const LayerSpec& layer = spec.layers[i];
     for (const NormSpec* norm :
-         {&layer.norm_mixer, &layer.post_mixer, &layer.norm_ffn, &layer.post_ffn}) {
-      if (norm->kind != NormSpec::Kind::none) total += spec.hidden * (norm->bias ? 2 : 1);
-    }
+         {&layer.norm_mixer, &layer.post_mixer, &layer.norm_ffn, &layer.post_ffn})
+      total += norm_values(*norm, spec);
   }
   return total;
 }
@@ -141,7 +161,8 @@ int64_t kv_bytes_per_token(const ModelSpec& spec, DType dtype) {
 }
 
 std::string_view name(Role role) {
-  static constexpr std::string_view kNames[] = {"q", "k", "v", "o", "gate", "up", "down", "head"};
+  static constexpr std::string_view kNames[] = {"q",  "k",    "v",    "o",          "gate",
+                                                "up", "down", "head", "project_in", "project_out"};
   return kNames[static_cast<size_t>(role)];
 }
 

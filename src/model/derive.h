@@ -27,12 +27,14 @@ struct MatrixPart {
 // or empty).
 std::vector<MatrixPart> layer_matrices(const ModelSpec& spec, int64_t layer,
                                        const std::string& root);
-// Names::root where the checkpoint carries that prefix, else empty: some files lack it.
+// Names::root as far as the checkpoint carries it: some files lack its first parts, or all.
 std::string root_in_use(const ModelSpec& spec, const Checkpoint& checkpoint);
 // "model.layers.3." + suffix
 std::string layer_name(const ModelSpec& spec, int64_t layer, const std::string& root,
                        const std::string& suffix);
 
+// Features of a row of the embedding table, and of the head's input.
+int64_t embedding_width(const ModelSpec& spec);
 int64_t parameters(const ModelSpec& spec);
 // Tokens of the longest sequence that the model is made for: the config's positions, or where its
 // rope stretches by a factor (dynamic), the trained length times that.

@@ -22,7 +22,7 @@ std::span<const Family> families();
 // supported.
 ModelSpec spec_of(const Config& c);
 
-// Shorthand of the family files.
+// Shorthands of the family files.
 inline NormSpec rms(double eps, float offset = 0) {
   return {.kind = NormSpec::Kind::rms, .eps = static_cast<float>(eps), .offset = offset};
 }
@@ -31,26 +31,71 @@ inline NormSpec layer_norm(double eps, bool bias = true) {
 }
 float default_scale(int64_t head_dim);  // head_dim^-1/2
 
-// A decoder of `d.layers` equal layers with the usual embedding and an untied head; the family
-// edits what differs.
-ModelSpec decoder(const Config& c, const Dims& d, const LayerSpec& layer);
+// What nearly every decoder is made of, for a family to edit: by default as in Llama.
+struct Parts {
+  Dims dims;
+  NormSpec norm;  // of the layers and the last one
+  AttentionSpec attention;
+  MlpSpec mlp;
+
+  void set_biases(bool attention_bias, bool mlp_bias);
+  // Pre-norm and sequential.
+  LayerSpec layer() const {
+    return {.norm_mixer = norm, .mixer = attention, .norm_ffn = norm, .ffn = mlp};
+  }
+  // Both blocks beside each other, behind one norm.
+  LayerSpec one_norm_layer() const {
+    return {.norm_mixer = norm,
+            .mixer = attention,
+            .ffn = mlp,
+            .wiring = LayerSpec::Wiring::parallel_one_norm};
+  }
+};
+
+// Where a config keeps them. "a|b": the first of these keys that is there.
+struct PartKeys {
+  DimNames dims = {};
+  NormSpec::Kind norm = NormSpec::Kind::rms;
+  std::string_view eps = "rms_norm_eps";
+  std::optional<double> fixed_eps = {};  // where the key is absent, or for a family without one
+  std::string_view act = "hidden_act";
+  std::optional<Act> fixed_act = {};  // likewise
+  bool gated = true;
+  std::optional<RopeKeys> rope = RopeKeys{};  // none: no rope
+};
+Parts read_parts(const Config& c, const PartKeys& keys = {});
+
+// A decoder of equal layers with the usual embedding and an untied head; the family edits what
+// differs.
+ModelSpec decoder(const Config& c, const Parts& parts);
+ModelSpec decoder(const Config& c, const Parts& parts, const LayerSpec& layer);
 
 // Gives the layers where `chosen` holds another mixer.
 void set_mixer(ModelSpec& spec, const std::vector<bool>& chosen, const MixerSpec& mixer);
 // Qwen's switch: a window on layers from max_window_layers on, only under use_sliding_window.
 void set_qwen_window(ModelSpec& spec, const Config& c, AttentionSpec attention);
 
-namespace family {
-ModelSpec llama(const Config& c);
-ModelSpec mistral(const Config& c);
-ModelSpec qwen2(const Config& c);
-ModelSpec qwen3(const Config& c);
-ModelSpec gemma(const Config& c);
-ModelSpec gemma2(const Config& c);
-ModelSpec gemma3(const Config& c);
-ModelSpec phi3(const Config& c);
-ModelSpec gpt2(const Config& c);
-ModelSpec gpt_neox(const Config& c);
-}  // namespace family
+// Patterns of windows for read_sliding: the first, third, ... layer; all but every n-th, with n (or
+// one letter a layer, L for those with a window) from sliding_window_pattern.
+bool every_other(int64_t layer, const Config& c);
+bool all_but_every_nth(int64_t layer, const Config& c);
+
+// The names of GPT-2 and the many that took them over, without those of the matrices in a layer.
+Names gpt2_names();
+// Dimensions under GPT-2's keys.
+inline constexpr DimNames kGpt2Dims{.hidden = "n_embd",
+                                    .heads = "n_head",
+                                    .kv_heads = {},
+                                    .ffn = "n_inner",
+                                    .layers = "n_layer",
+                                    .max_positions = "n_positions",
+                                    .ffn_factor = 4};
+
+// Slopes of `heads` heads: 2^(-8i/n) for the largest power of two n <= heads, the rest from those
+// of 2n, every other one (2108.12409 and its code).
+std::vector<float> alibi_slopes(int64_t heads);
+// As MPT has them: 2^(-bias_max i/n) for the smallest power of two n >= heads; where that is more,
+// every other one first.
+std::vector<float> mpt_slopes(int64_t heads, double bias_max);
 
 }  // namespace octavo

@@ -1,6 +1,7 @@
 #include "model/forward.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "model/derive.h"
 #include "model/linear.h"
@@ -36,93 +37,165 @@ Mat normalised(Step& s, const NormSpec& spec, const NormWeights& w, Mat x, Mat y
   return y;
 }
 
-// Where a block's last product goes: straight onto the residual, unless a norm comes between.
+// Where a block's last product goes: straight onto the residual, unless something comes between.
 struct Branch {
   Mat target;
   Into into;
 };
 
-Branch branch_of(Step& s, const NormSpec& post, Mat residual) {
-  if (post.kind == NormSpec::Kind::none) return {residual, Into::add};
+Branch branch_of(Step& s, const LayerSpec& layer, const NormSpec& post, Mat residual) {
+  if (post.kind == NormSpec::Kind::none && layer.residual_scale == 1) return {residual, Into::add};
   return {s.workspace.mat(s.rows(), residual.cols()), Into::overwrite};
 }
 
-void join(Step& s, const NormSpec& post, const NormWeights& w, const Branch& branch, Mat residual) {
-  if (post.kind == NormSpec::Kind::none) return;
+void join(Step& s, const LayerSpec& layer, const NormSpec& post, const NormWeights& w,
+          const Branch& branch, Mat residual) {
+  if (branch.into == Into::add) return;
   normalised(s, post, w, branch.target, branch.target);
-  s.ops().add(s.queue, branch.target, 1, residual);
+  s.ops().add(s.queue, branch.target, layer.residual_scale, residual);
 }
 
-// y (+)= o(attention(rope(norm(q, k)), v))
-void mix(Step& s, int64_t layer, const AttentionSpec& a, Mat x, const Branch& branch) {
-  const Workspace::Scope scope(s.workspace);
-  const LayerWeights& w = s.model.layers[layer];
-  const Mat q = s.workspace.mat(s.rows(), a.heads * a.head_dim);
-  const Mat k = s.workspace.mat(s.rows(), a.kv_heads * a.head_dim),
-            v = s.workspace.mat(s.rows(), a.kv_heads * a.head_dim);
-  linear(s.model, s.queue, s.tap, layer, x, {{Role::q, q}, {Role::k, k}, {Role::v, v}});
-
-  const Heads qh = as_heads(q, a.heads, a.head_dim), kh = as_heads(k, a.kv_heads, a.head_dim);
-  if (a.qk_norm.kind == NormSpec::Kind::rms) {
-    s.ops().head_rms_norm(s.queue, qh, w.q_norm.weight, a.qk_norm.eps, a.qk_norm.offset);
-    s.ops().head_rms_norm(s.queue, kh, w.k_norm.weight, a.qk_norm.eps, a.qk_norm.offset);
+// The norm of queries or keys x, in place.
+void norm_heads(Step& s, const AttentionSpec& a, const NormWeights& w, Mat x, Heads heads) {
+  const NormSpec& norm = a.qk_norm.norm;
+  if (norm.kind == NormSpec::Kind::none) return;
+  if (a.qk_norm.over == QkNormSpec::Over::all_heads) {
+    normalised(s, norm, w, x, x);
+    return;
   }
+  const HeadNorm each{
+      .x = heads, .weight = w.weight, .bias = w.bias, .eps = norm.eps, .offset = norm.offset};
+  (norm.kind == NormSpec::Kind::rms ? s.ops().head_rms_norm : s.ops().head_layer_norm)(s.queue,
+                                                                                       each);
+}
+
+// What the row at position p multiplies its query with.
+float query_factor(const QueryScaleSpec& spec, int32_t p) {
+  const auto trained = static_cast<double>(spec.trained_tokens);
+  if (spec.kind == QueryScaleSpec::Kind::steps)
+    return static_cast<float>(1 + spec.beta * std::log1p(std::floor(p / trained)));
+  return static_cast<float>(std::max(1.0, std::log(p + 1.0) / std::log(trained)));
+}
+
+void scale_queries(Step& s, const QueryScaleSpec& spec, Mat q) {
+  if (spec.kind == QueryScaleSpec::Kind::none) return;
+  const Workspace::Scope scope(s.workspace);
+  auto* const factors = s.workspace.take<float>(s.rows());
+  for (int64_t n = 0; n < s.rows(); ++n) factors[n] = query_factor(spec, s.batch.positions[n]);
+  s.ops().scale_rows(s.queue, q, {factors, static_cast<size_t>(s.rows())});
+}
+
+// q, k: norms and rotation, in the order of the spec.
+void place_heads(Step& s, int64_t layer, const AttentionSpec& a, Mat q, Mat k) {
+  const LayerWeights& w = s.model.layers[layer];
+  const Heads qh = as_heads(q, a.heads, a.head_dim), kh = as_heads(k, a.kv_heads, a.head_dim);
+  const auto norms = [&] {
+    norm_heads(s, a, w.q_norm, q, qh);
+    norm_heads(s, a, w.k_norm, k, kh);
+  };
+  if (!a.qk_norm.after_rope) norms();
   if (a.rope) {
     s.ops().rope(s.queue, qh, s.cos[w.rope], s.sin[w.rope], a.rope->pairs);
     s.ops().rope(s.queue, kh, s.cos[w.rope], s.sin[w.rope], a.rope->pairs);
   }
-  s.ops().write_kv(s.queue, kh, as_heads(v, a.kv_heads, a.head_dim), s.slots, s.kv[layer]);
+  if (a.qk_norm.after_rope) norms();
+  scale_queries(s, a.query_scale, q);
+}
+
+// y (+)= o(norm(attention(rope(norm(q, k)), v)))
+void mix(Step& s, int64_t layer, const AttentionSpec& a, Mat x, const Branch& branch) {
+  const Workspace::Scope scope(s.workspace);
+  const Mat q = s.workspace.mat(s.rows(), a.heads * a.head_dim);
+  const Mat k = s.workspace.mat(s.rows(), a.kv_heads * a.head_dim),
+            v = s.workspace.mat(s.rows(), a.kv_heads * a.head_dim);
+  linear(s.model, s.queue, s.tap, layer, x, {{Role::q, q}, {Role::k, k}, {Role::v, v}});
+  if (a.qkv_clip > 0) {
+    for (const Mat& m : {q, k, v}) s.ops().clamp(s.queue, m, a.qkv_clip);
+  }
+  place_heads(s, layer, a, q, k);
+  s.ops().write_kv(s.queue, as_heads(k, a.kv_heads, a.head_dim),
+                   as_heads(v, a.kv_heads, a.head_dim), s.slots, s.kv[layer]);
 
   const Mat mixed = s.workspace.mat(s.rows(), a.heads * a.head_dim);
-  s.ops().attention(s.queue, {.q = qh,
-                              .kv = s.kv[layer],
-                              .row_begin = s.batch.row_begin,
-                              .kv_tokens = s.batch.kv_tokens,
-                              .block_table = s.batch.block_table,
-                              .scale = a.scale,
-                              .window = a.window,
-                              .softcap = a.softcap,
-                              .out = as_heads(mixed, a.heads, a.head_dim)});
+  s.ops().attention(
+      s.queue, {.q = as_heads(q, a.heads, a.head_dim),
+                .kv = s.kv[layer],
+                .row_begin = s.batch.row_begin,
+                .kv_tokens = s.batch.kv_tokens,
+                .block_table = s.batch.block_table,
+                .scale = a.scale,
+                .window = a.window,
+                .alibi = {.slopes = a.alibi.slopes, .scale = a.alibi.scale, .bf16 = a.alibi.bf16},
+                .softcap = a.softcap,
+                .out = as_heads(mixed, a.heads, a.head_dim)});
+  normalised(s, a.out_norm, s.model.layers[layer].out_norm, mixed, mixed);
   linear(s.model, s.queue, s.tap, layer, mixed, {{Role::o, branch.target, branch.into}});
 }
 
-// y (+)= down(act(gate x) · up x), or down(act(up x))
+// y (+)= down(norm(act(gate x) · up x)), or down(norm(act(up x)))
 void feed(Step& s, int64_t layer, const MlpSpec& m, Mat x, const Branch& branch) {
   const Workspace::Scope scope(s.workspace);
+  const LayerWeights& w = s.model.layers[layer];
   const Mat up = s.workspace.mat(s.rows(), m.hidden);
   if (m.gated) {
     const Mat gate = s.workspace.mat(s.rows(), m.hidden);
     linear(s.model, s.queue, s.tap, layer, x, {{Role::gate, gate}, {Role::up, up}});
-    s.ops().activate(s.queue, m.act, gate, up, up);
+    s.ops().activate(s.queue, {.act = m.act, .gate = gate, .up = up, .y = up, .parameters = w.act});
   } else {
     linear(s.model, s.queue, s.tap, layer, x, {{Role::up, up}});
-    s.ops().activate(s.queue, m.act, up, {}, up);
+    s.ops().activate(s.queue, {.act = m.act, .gate = up, .y = up, .parameters = w.act});
   }
+  normalised(s, m.down_norm, w.down_norm, up, up);
   linear(s.model, s.queue, s.tap, layer, up, {{Role::down, branch.target, branch.into}});
+}
+
+// x += mixer(in), then whatever the wiring puts behind it.
+void run_mixer(Step& s, int64_t layer, Mat in, Mat x) {
+  const LayerSpec& spec = s.model.spec.layers[layer];
+  const Workspace::Scope scope(s.workspace);
+  const Branch branch = branch_of(s, spec, spec.post_mixer, x);
+  std::visit([&](const auto& mixer) { mix(s, layer, mixer, in, branch); }, spec.mixer);
+  join(s, spec, spec.post_mixer, s.model.layers[layer].post_mixer, branch, x);
+}
+
+void run_ffn(Step& s, int64_t layer, Mat in, Mat x) {
+  const LayerSpec& spec = s.model.spec.layers[layer];
+  const Workspace::Scope scope(s.workspace);
+  const Branch branch = branch_of(s, spec, spec.post_ffn, x);
+  std::visit([&](const auto& ffn) { feed(s, layer, ffn, in, branch); }, spec.ffn);
+  join(s, spec, spec.post_ffn, s.model.layers[layer].post_ffn, branch, x);
 }
 
 void run_layer(Step& s, int64_t layer, Mat x) {
   const Workspace::Scope scope(s.workspace);
   const LayerSpec& spec = s.model.spec.layers[layer];
   const LayerWeights& w = s.model.layers[layer];
-  const Mat normed = s.workspace.mat(s.rows(), x.cols());
-  const bool parallel = spec.wiring == LayerSpec::Wiring::parallel;
-
-  // In parallel wiring both blocks read the layer's input: the second norm is taken before the
-  // residual changes.
-  const Mat mixer_in = normalised(s, spec.norm_mixer, w.norm_mixer, x, normed);
-  const Mat ffn_in =
-      parallel ? normalised(s, spec.norm_ffn, w.norm_ffn, x, s.workspace.mat(s.rows(), x.cols()))
-               : Mat();
-
-  const Branch mixed = branch_of(s, spec.post_mixer, x);
-  std::visit([&](const auto& mixer) { mix(s, layer, mixer, mixer_in, mixed); }, spec.mixer);
-  join(s, spec.post_mixer, w.post_mixer, mixed, x);
-
-  const Branch fed = branch_of(s, spec.post_ffn, x);
-  const Mat in = parallel ? ffn_in : normalised(s, spec.norm_ffn, w.norm_ffn, x, normed);
-  std::visit([&](const auto& ffn) { feed(s, layer, ffn, in, fed); }, spec.ffn);
-  join(s, spec.post_ffn, w.post_ffn, fed, x);
+  const Mat normed = spec.residual_is_normed ? x : s.workspace.mat(s.rows(), x.cols());
+  switch (spec.wiring) {
+    case LayerSpec::Wiring::sequential:
+      run_mixer(s, layer, normalised(s, spec.norm_mixer, w.norm_mixer, x, normed), x);
+      run_ffn(s, layer, normalised(s, spec.norm_ffn, w.norm_ffn, x, normed), x);
+      break;
+    case LayerSpec::Wiring::parallel: {
+      // Both blocks read the layer's input: the second norm is taken before the residual changes.
+      const Mat ffn_in =
+          normalised(s, spec.norm_ffn, w.norm_ffn, x, s.workspace.mat(s.rows(), x.cols()));
+      run_mixer(s, layer, normalised(s, spec.norm_mixer, w.norm_mixer, x, normed), x);
+      run_ffn(s, layer, ffn_in, x);
+      break;
+    }
+    case LayerSpec::Wiring::parallel_one_norm:
+      normalised(s, spec.norm_mixer, w.norm_mixer, x, normed);
+      run_mixer(s, layer, normed, x);
+      run_ffn(s, layer, normed, x);
+      break;
+    case LayerSpec::Wiring::norm_after:
+      run_mixer(s, layer, x, x);
+      normalised(s, spec.norm_mixer, w.norm_mixer, x, x);
+      run_ffn(s, layer, x, x);
+      normalised(s, spec.norm_ffn, w.norm_ffn, x, x);
+      break;
+  }
   if (s.tap != nullptr && s.tap->layer_output) s.tap->layer_output(layer, x);
 }
 
@@ -138,13 +211,42 @@ void place_rows(const Batch& b, int64_t block_tokens, int32_t* slots, int32_t* l
   }
 }
 
-void embed(Step& s, Mat x) {
-  s.ops().embed(s.queue, s.model.embedding, s.batch.tokens, s.model.spec.embedding.scale, x);
+// Adds [sin…, cos…] of position · frequency, the frequencies falling from 1 to 1/10000.
+void add_sinusoids(Step& s, Mat x) {
+  const int64_t half = x.cols() / 2, offset = s.model.spec.embedding.position_offset;
+  const float step = -std::log(10000.0f) / static_cast<float>(half - 1);
+  for (int64_t n = 0; n < x.rows(); ++n) {
+    const auto position = static_cast<float>(s.batch.positions[n] + offset);
+    float* row = x.at(n);
+    for (int64_t i = 0; i < half; ++i) {
+      const float angle = position * std::exp(static_cast<float>(i) * step);
+      row[i] += std::sin(angle);
+      row[half + i] += std::cos(angle);
+    }
+  }
+}
+
+void add_positions(Step& s, Mat x) {
+  const EmbeddingSpec& spec = s.model.spec.embedding;
+  if (spec.sinusoids) add_sinusoids(s, x);
   if (s.model.positions.empty()) return;
   const Workspace::Scope scope(s.workspace);
   const Mat learned = s.workspace.mat(s.rows(), x.cols());
-  s.ops().embed(s.queue, s.model.positions, s.batch.positions, 1, learned);
+  auto* const rows = s.workspace.take<int32_t>(s.rows());
+  for (int64_t n = 0; n < s.rows(); ++n)
+    rows[n] = s.batch.positions[n] + static_cast<int32_t>(spec.position_offset);
+  s.ops().embed(s.queue, s.model.positions, {rows, static_cast<size_t>(s.rows())}, 1, learned);
   s.ops().add(s.queue, learned, 1, x);
+}
+
+void embed(Step& s, Mat x) {
+  const EmbeddingSpec& spec = s.model.spec.embedding;
+  const Workspace::Scope scope(s.workspace);
+  const Mat rows = spec.width > 0 ? s.workspace.mat(s.rows(), spec.width) : x;
+  s.ops().embed(s.queue, s.model.embedding, s.batch.tokens, spec.scale, rows);
+  if (spec.width > 0) linear(s.model, s.queue, s.tap, -1, rows, {{Role::project_in, x}});
+  add_positions(s, x);
+  normalised(s, spec.norm, s.model.embedding_norm, x, x);
 }
 
 void read_logits(Step& s, Mat x, Mat logits) {
@@ -153,7 +255,12 @@ void read_logits(Step& s, Mat x, Mat logits) {
   if (wanted == 0) return;
   const Mat last = s.workspace.mat(wanted, x.cols());
   for (int64_t i = 0; i < wanted; ++i) std::ranges::copy(x.row(s.batch.logits_rows[i]), last.at(i));
-  const Mat in = normalised(s, s.model.spec.final_norm, s.model.final_norm, last, last);
+  Mat in = normalised(s, s.model.spec.final_norm, s.model.final_norm, last, last);
+  if (const int64_t width = s.model.spec.embedding.width; width > 0) {
+    const Mat narrow = s.workspace.mat(wanted, width);
+    linear(s.model, s.queue, s.tap, -1, in, {{Role::project_out, narrow}});
+    in = narrow;
+  }
   linear(s.model, s.queue, s.tap, -1, in, {{Role::head, logits}});
   const HeadSpec& head = s.model.spec.head;
   if (head.scale != 1 || head.softcap > 0)
@@ -201,7 +308,8 @@ size_t workspace_bytes(const Model& model, int64_t rows) {
   for (const RopeTable& rope : model.ropes) ropes += 2 * rope.pairs();
   // Residual, two norms, two branches and the gathered last rows; then 64 bytes of alignment an
   // allocation.
-  const int64_t floats = rows * (6 * model.spec.hidden + block + ropes + 2);
+  const int64_t floats =
+      rows * (6 * model.spec.hidden + model.spec.embedding.width + block + ropes + 4);
   return static_cast<size_t>(floats) * sizeof(float) + 64 * (32 + 2 * model.ropes.size());
 }
 

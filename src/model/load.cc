@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <cstring>
 #include <exception>
 #include <mutex>
@@ -33,7 +34,7 @@ struct Slice {
 };
 struct VectorJob {
   Vec* target;
-  const TensorEntry* entry;
+  std::vector<const TensorEntry*> entries;  // one after another
   RowMap rows;
   int64_t count;
 };
@@ -54,14 +55,20 @@ class Loader {
   void plan() {
     const ModelSpec& spec = model_.spec;
     const Names& n = spec.names;
-    matrix(model_.embedding, root_ + n.embedding, {.out = spec.vocab, .in = spec.hidden});
+    const int64_t width = embedding_width(spec);
+    matrix(model_.embedding, root_ + n.embedding, {.out = spec.vocab, .in = width});
+    if (spec.embedding.width > 0) {
+      matrix(model_.project_in.weight, root_ + n.project_in, {.out = spec.hidden, .in = width});
+      matrix(model_.project_out.weight, root_ + n.project_out, {.out = width, .in = spec.hidden});
+    }
+    norm(model_.embedding_norm, spec.embedding.norm, root_ + n.embedding_norm, spec.hidden);
     if (spec.embedding.learned_positions > 0)
       matrix(model_.positions, root_ + n.positions,
              {.out = spec.embedding.learned_positions, .in = spec.hidden});
     model_.layers.resize(spec.layers.size());
     for (size_t i = 0; i < spec.layers.size(); ++i) plan_layer(static_cast<int64_t>(i));
     norm(model_.final_norm, spec.final_norm, root_ + n.final_norm, spec.hidden);
-    if (!spec.head.tied) matrix(model_.head.weight, n.head, {.out = spec.vocab, .in = spec.hidden});
+    if (!spec.head.tied) matrix(model_.head.weight, n.head, {.out = spec.vocab, .in = width});
     if (spec.head.bias) vector(model_.head.bias, n.head + ".bias", {}, spec.vocab, spec.vocab);
   }
 
@@ -83,8 +90,13 @@ class Loader {
     norm(weights.norm_ffn, layer.norm_ffn, full(spec.names.norm_ffn), spec.hidden);
     norm(weights.post_ffn, layer.post_ffn, full(spec.names.post_ffn), spec.hidden);
     const AttentionSpec& attention = attention_of(layer);
-    norm(weights.q_norm, attention.qk_norm, full(spec.names.q_norm), attention.head_dim);
-    norm(weights.k_norm, attention.qk_norm, full(spec.names.k_norm), attention.head_dim);
+    head_norm(weights.q_norm, attention, full(spec.names.q_norm), attention.heads);
+    head_norm(weights.k_norm, attention, full(spec.names.k_norm), attention.kv_heads);
+    norm(weights.out_norm, attention.out_norm, full(spec.names.out_norm),
+         attention.heads * attention.head_dim);
+    const MlpSpec& mlp = std::get<MlpSpec>(layer.ffn);
+    norm(weights.down_norm, mlp.down_norm, full(spec.names.down_norm), mlp.hidden);
+    if (mlp.act == Act::xielu) weights.act = read_xielu(full(spec.names.act));
     if (attention.rope) weights.rope = rope_index(*attention.rope);
     for (const MatrixPart& part : layer_matrices(spec, i, root_)) {
       Linear& linear = weights.linear(part.role);
@@ -115,12 +127,60 @@ class Loader {
     if (spec.bias) vector(target.bias, name + ".bias", {}, features, features);
   }
 
+  // The norm of `heads` heads. A name with "{}" stands for a tensor for each head.
+  void head_norm(NormWeights& target, const AttentionSpec& a, const std::string& name,
+                 int64_t heads) {
+    const QkNormSpec& qk = a.qk_norm;
+    const bool shared = qk.over == QkNormSpec::Over::head;
+    const size_t at = name.find("{}");
+    if (qk.norm.kind == NormSpec::Kind::none || at == std::string::npos)
+      return norm(target, qk.norm, name, a.head_dim * (shared ? 1 : heads));
+    VectorJob job{&target.weight, {}, {}, heads * a.head_dim};
+    for (int64_t h = 0; h < heads; ++h) {
+      std::string one = name;
+      one.replace(at, 2, std::to_string(h));
+      job.entries.push_back(&checked(one + ".weight", {{a.head_dim}}));
+    }
+    vectors_.push_back(std::move(job));
+  }
+
+  std::array<float, 4> read_xielu(const std::string& name) {
+    const auto scalar = [&](const char* field, std::optional<float> otherwise) {
+      const std::string full = name + "." + field;
+      if (otherwise && checkpoint_.find(full) == nullptr) return *otherwise;
+      const TensorEntry& entry = checked(full, {{}, {1}});
+      const auto raw = checkpoint_.read_all(entry);
+      return element({.format = {.dtype = entry.dtype}, .out = 1, .in = 1, .data = raw}, 0, 0);
+    };
+    const auto softplus = [](float v) { return v > 20 ? v : std::log1p(std::exp(v)); };
+    const float beta = scalar("beta", 0.5f);
+    return {softplus(scalar("alpha_p", {})), beta + softplus(scalar("alpha_n", {})), beta,
+            scalar("eps", -1e-6f)};
+  }
+
   void vector(Vec& target, const std::string& name, const RowMap& rows, int64_t count,
               int64_t stored) {
+    const std::vector<int64_t> flat{stored},
+        heads{stored / std::max<int64_t>(1, last_of(name)), last_of(name)};
+    vectors_.push_back({&target, {&checked(name, {flat, heads})}, rows, count});
+  }
+
+  // The last extent of a tensor: weights of heads may be stored [heads, head_dim].
+  int64_t last_of(const std::string& name) const {
     const TensorEntry& entry = checkpoint_.get(name);
-    if (entry.shape != std::vector{stored}) {
-      throw Error("shape is not [" + std::to_string(stored) + "] as config.json asks",
-                  checkpoint_.where(name), "config.json and weights do not belong together");
+    return entry.shape.empty() ? 1 : entry.shape.back();
+  }
+
+  // A float tensor that has one of `shapes`. Throws Error otherwise.
+  const TensorEntry& checked(const std::string& name,
+                             std::initializer_list<std::vector<int64_t>> shapes) const {
+    const TensorEntry& entry = checkpoint_.get(name);
+    if (std::ranges::find(shapes, entry.shape) == shapes.end()) {
+      std::string wanted;
+      for (int64_t extent : *shapes.begin())
+        wanted += (wanted.empty() ? "" : ", ") + std::to_string(extent);
+      throw Error("shape is not [" + wanted + "] as config.json asks", checkpoint_.where(name),
+                  "config.json and weights do not belong together");
     }
     const bool plain =
         entry.dtype == DType::f32 || entry.dtype == DType::f16 || entry.dtype == DType::bf16;
@@ -128,7 +188,7 @@ class Loader {
       throw Error("unexpected dtype " + std::string(entry.type_name()), checkpoint_.where(name),
                   "the checkpoint is damaged");
     }
-    vectors_.push_back({&target, &entry, rows, count});
+    return entry;
   }
 
   // One buffer for everything: planes and vectors one after another, 64-byte aligned, all lengths
@@ -212,13 +272,16 @@ class Loader {
   }
 
   void read_vector(const VectorJob& job) const {
-    const auto raw = checkpoint_.read_all(*job.entry);
     auto* out = const_cast<float*>(job.target->data());
-    const int64_t run = job.rows.run > 0 ? job.rows.run : job.count;
-    Weight view{
-        .format = {.dtype = job.entry->dtype}, .out = 1, .in = job.entry->elements(), .data = raw};
-    for (int64_t i = 0; i < job.count; ++i)
-      out[i] = element(view, 0, job.rows.first + i / run * job.rows.stride + i % run);
+    const int64_t count = job.count / static_cast<int64_t>(job.entries.size());
+    const int64_t run = job.rows.run > 0 ? job.rows.run : count;
+    for (const TensorEntry* entry : job.entries) {
+      const auto raw = checkpoint_.read_all(*entry);
+      const Weight view{
+          .format = {.dtype = entry->dtype}, .out = 1, .in = entry->elements(), .data = raw};
+      for (int64_t i = 0; i < count; ++i)
+        *out++ = element(view, 0, job.rows.first + i / run * job.rows.stride + i % run);
+    }
   }
 
   Model& model_;
@@ -246,7 +309,7 @@ std::optional<CompressedTensors> read_quantization(const Config& config) {
 
 Linear& LayerWeights::linear(Role role) {
   Linear* const all[] = {&q, &k, &v, &o, &gate, &up, &down};
-  OCTAVO_CHECK(role != Role::head);
+  OCTAVO_CHECK(role < Role::head);
   return *all[static_cast<size_t>(role)];
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <filesystem>
 #include <functional>
 #include <memory>
@@ -26,10 +27,11 @@ struct NormWeights {
 
 struct LayerWeights {
   NormWeights norm_mixer, post_mixer, norm_ffn, post_ffn;
-  NormWeights q_norm, k_norm;
+  NormWeights q_norm, k_norm, out_norm, down_norm;
   Linear q, k, v, o;
-  Linear gate, up, down;  // gate is empty where the block is not gated
-  int rope = -1;          // index of Model::ropes; -1: none
+  Linear gate, up, down;          // gate is empty where the block is not gated
+  int rope = -1;                  // index of Model::ropes; -1: none
+  std::array<float, 4> act = {};  // parameters of the activation, as Activation takes them
 
   Linear& linear(Role role);
   const Linear& linear(Role role) const { return const_cast<LayerWeights*>(this)->linear(role); }
@@ -46,6 +48,8 @@ class Model {
 
   Weight embedding;
   Weight positions;  // [learned_positions, hidden] or empty
+  NormWeights embedding_norm;
+  Linear project_in, project_out;  // empty where the table is as wide as the model
   std::vector<LayerWeights> layers;
   NormWeights final_norm;
   Linear head;
@@ -56,7 +60,8 @@ class Model {
   // KV geometry of a layer's cache.
   KvShape kv_shape(int64_t layer, int64_t block_tokens = 32) const;
   const Linear& linear(int64_t layer, Role role) const {
-    return role == Role::head ? head : layers[layer].linear(role);
+    if (layer >= 0) return layers[layer].linear(role);
+    return role == Role::head ? head : role == Role::project_in ? project_in : project_out;
   }
   size_t weight_bytes() const { return memory.size_bytes(); }
 };

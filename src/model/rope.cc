@@ -68,6 +68,23 @@ double dynamic_theta(const RopeSpec& spec, const RopeSpec::Dynamic& d, int64_t l
          std::pow(stretch, static_cast<double>(spec.dim) / static_cast<double>(spec.dim - 2));
 }
 
+double stepped_theta(const RopeSpec& spec, const RopeSpec::DynamicSteps& d, int64_t length) {
+  const double doublings =
+      std::ceil(std::log2(static_cast<double>(length) / static_cast<double>(d.trained_tokens)) + 1);
+  return spec.theta * std::pow(std::max(1.0, std::exp2(doublings) - 1),
+                               static_cast<double>(spec.dim) / static_cast<double>(spec.dim - 2));
+}
+
+// The base for a sequence of this length, where it depends on that; else 0.
+double theta_at(const RopeSpec& spec, int64_t length) {
+  if (!depends_on_length(spec, length)) return 0;
+  if (const auto* d = std::get_if<RopeSpec::Dynamic>(&spec.scaling))
+    return dynamic_theta(spec, *d, length);
+  if (const auto* d = std::get_if<RopeSpec::DynamicSteps>(&spec.scaling))
+    return stepped_theta(spec, *d, length);
+  return 0;
+}
+
 }  // namespace
 
 RopeTable::RopeTable(const RopeSpec& spec)
@@ -88,13 +105,11 @@ RopeTable::RopeTable(const RopeSpec& spec)
 
 void RopeTable::angles(std::span<const int32_t> positions, std::span<const int32_t> lengths,
                        Mat cos, Mat sin) const {
-  const auto* dynamic = std::get_if<RopeSpec::Dynamic>(&spec_.scaling);
   for (size_t row = 0; row < positions.size(); ++row) {
     const bool beyond = depends_on_length(spec_, lengths[row]);
     const std::vector<float>& f =
         beyond && !long_frequencies_.empty() ? long_frequencies_ : frequencies_;
-    const double theta =
-        beyond && dynamic != nullptr ? dynamic_theta(spec_, *dynamic, lengths[row]) : 0;
+    const double theta = theta_at(spec_, lengths[row]);
     for (int64_t i = 0; i < pairs(); ++i) {
       const float frequency =
           theta > 0 ? 1.0f / std::pow(static_cast<float>(theta),
@@ -112,6 +127,8 @@ bool depends_on_length(const RopeSpec& spec, int64_t length) {
     return length > dynamic->trained_tokens;
   if (const auto* rope = std::get_if<RopeSpec::LongRope>(&spec.scaling))
     return length > rope->trained_tokens;
+  if (const auto* steps = std::get_if<RopeSpec::DynamicSteps>(&spec.scaling))
+    return length > steps->trained_tokens;
   return false;
 }
 

@@ -18,8 +18,8 @@ class RopeTable {
   const RopeSpec& spec() const { return spec_; }
 
   // cos and sin [n, pairs] of each row's position, times the spec's attention factor. lengths[i] is
-  // the length of the sequence that row i counts as belonging to; only Dynamic and LongRope look at
-  // it.
+  // the length of the sequence that row i counts as belonging to; only Dynamic, DynamicSteps
+  // and LongRope look at it.
   void angles(std::span<const int32_t> positions, std::span<const int32_t> lengths, Mat cos,
               Mat sin) const;
 

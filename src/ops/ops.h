@@ -23,7 +23,9 @@
 
 namespace octavo {
 
-enum class Act : uint8_t { none, silu, gelu, gelu_tanh, relu, relu2 };
+// xielu (2411.13010) with parameters {a_p, a_n, beta, eps}: a_p x² + beta x above 0, else
+// a_n (e^min(x, eps) - 1 - x) + beta x.
+enum class Act : uint8_t { none, silu, gelu, gelu_tanh, relu, relu2, xielu };
 enum class RopePairs : uint8_t { half, interleaved };  // (i, i + d/2) or (2i, 2i + 1)
 enum class Into : uint8_t { overwrite, add };  // what happens to the old content of an output
 
@@ -37,6 +39,13 @@ struct Matmul {
   Into into = Into::overwrite;
 };
 
+// A bias of slope · scale · (key - query position) on the scores of each head.
+struct Alibi {
+  Vec slopes = {};  // [h]; empty: none
+  float scale = 1;
+  bool bf16 = false;  // slope · key position, rounded to bfloat16, instead
+};
+
 // Causal attention over paged keys and values, the query rows' own keys included (they are written
 // before). Query row i of sequence s (rows row_begin[s] .. row_begin[s+1]) is token kv_tokens[s] -
 // rows(s) + i of it.
@@ -48,8 +57,9 @@ struct Attention {
   View<const int32_t, 2> block_table = {};  // [s, >= ceil(kv_tokens / block_tokens)]
   float scale = 1;
   int64_t window = 0;  // a row sees its last `window` tokens, itself included; 0: all
-  float softcap = 0;   // scores become cap · tanh(score / cap); 0: off
-  Heads out = {};      // [n, h, e]
+  Alibi alibi = {};
+  float softcap = 0;  // scores become cap · tanh(score / cap); 0: off
+  Heads out = {};     // [n, h, e]
 };
 
 struct Norm {
@@ -59,6 +69,23 @@ struct Norm {
   float eps = 0;
   float offset = 0;  // y = normalised · (weight + offset)
   Mat y = {};        // may be x itself
+};
+
+// A norm of each head alone, in place.
+struct HeadNorm {
+  Heads x = {};
+  Vec weight = {};  // [e] for all heads, or [h · e]: each its own
+  Vec bias = {};    // head_layer_norm only, like weight; may be empty
+  float eps = 0;
+  float offset = 0;
+};
+
+// y = act(gate) · up; y may be either. up with data == nullptr: y = act(gate).
+struct Activation {
+  Act act = Act::none;
+  ConstMat gate = {}, up = {};
+  Mat y = {};
+  Vec parameters = {};  // of xielu
 };
 
 struct Ops {
@@ -92,14 +119,17 @@ struct Ops {
   void (*rms_norm)(Queue&, const Norm&) noexcept = nullptr;
   // y = (x - mean) · rsqrt(var + eps) · (weight + offset) + bias
   void (*layer_norm)(Queue&, const Norm&) noexcept = nullptr;
-  // rms_norm of each head alone, in place; weight [e].
-  void (*head_rms_norm)(Queue&, Heads x, Vec weight, float eps, float offset) noexcept = nullptr;
+  void (*head_rms_norm)(Queue&, const HeadNorm&) noexcept = nullptr;
+  void (*head_layer_norm)(Queue&, const HeadNorm&) noexcept = nullptr;
   // Rotates the first 2·cos.cols() elements of each head by the row's angles; cos, sin [n, dim/2].
   void (*rope)(Queue&, Heads x, ConstMat cos, ConstMat sin, RopePairs pairs) noexcept = nullptr;
-  // y = act(gate) · up; y may be either. up with data == nullptr: y = act(gate).
-  void (*activate)(Queue&, Act act, ConstMat gate, ConstMat up, Mat y) noexcept = nullptr;
+  void (*activate)(Queue&, const Activation&) noexcept = nullptr;
   // y += scale · x
   void (*add)(Queue&, ConstMat x, float scale, Mat y) noexcept = nullptr;
+  // Row n of x *= factors[n].
+  void (*scale_rows)(Queue&, Mat x, Vec factors) noexcept = nullptr;
+  // x = min(max(x, -limit), limit)
+  void (*clamp)(Queue&, Mat x, float limit) noexcept = nullptr;
   // x = cap · tanh(x / cap) when cap > 0, after x *= scale.
   void (*scale_softcap)(Queue&, Mat x, float scale, float cap) noexcept = nullptr;
 

@@ -26,6 +26,8 @@ AttentionCase::AttentionCase(const AttentionShape& shape, std::vector<int64_t> s
   q_ = random.normals(rows * shape.heads * shape.head_dim, 2);
   k_ = random.normals(rows * shape.kv_heads * shape.head_dim);
   v_ = random.normals(rows * shape.kv_heads * shape.head_dim);
+  if (shape.bias == AttentionShape::Bias::none) return;
+  for (int64_t h = 0; h < shape.heads; ++h) slopes_.push_back(0.3f / static_cast<float>(h + 1));
 }
 
 KvShape AttentionCase::kv_shape() const {
@@ -72,6 +74,9 @@ Padded AttentionCase::run(const Ops& ops, Queue& queue, const Cache& cache,
                             table.data(), {static_cast<int64_t>(chunks.size()), most_blocks_}),
                         .scale = scale_,
                         .window = shape_.window,
+                        .alibi = {.slopes = slopes_,
+                                  .scale = 0.5f,
+                                  .bf16 = shape_.bias == AttentionShape::Bias::rounded},
                         .softcap = shape_.softcap,
                         .out = out.heads(shape_.heads)});
   return out;
@@ -95,6 +100,8 @@ double AttentionCase::row_bound(int64_t sequence, int64_t token, int64_t head, b
     const double unit = static_cast<double>(e + 8) * kUnit + (rounds ? kBf16Unit : 0);
     score_error = std::max(score_error, magnitude * (1 + kBf16Unit) * unit);
   }
+  // The bias is as large as the position that it grows with.
+  if (!slopes_.empty()) score_error += 4 * kUnit * slopes_[head] * static_cast<double>(token + 1);
   score_error += 8 * kUnit * shape_.softcap;
   const double terms = static_cast<double>(token - first + 1);
   return most_value *

@@ -12,6 +12,7 @@ struct AttentionShape {
   DType dtype = DType::bf16;
   int64_t window = 0;
   float softcap = 0;
+  enum class Bias { none, linear, rounded } bias = Bias::none;  // alibi
 };
 
 struct Chunk {
@@ -48,6 +49,7 @@ class AttentionCase {
   std::vector<int64_t> tokens_, first_row_;
   int64_t most_blocks_ = 0, blocks_ = 0;
   std::vector<int32_t> block_table_;  // [sequences, most_blocks]
+  std::vector<float> slopes_;         // [heads], with a bias
   std::vector<float> q_, k_, v_;      // [all tokens, heads or kv heads, head_dim]
 };
 

@@ -84,6 +84,21 @@ TEST_P(AttentionOps, sees_no_further_than_its_window_and_caps_its_scores) {
   }
 }
 
+TEST_P(AttentionOps, biases_scores_by_distance) {
+  using Bias = AttentionShape::Bias;
+  const std::vector<Chunk> chunks{{3, 17, 17}, {6, 1, 256}, {7, 200, 257}, {8, 300, 600}};
+  for (Bias bias : {Bias::linear, Bias::rounded}) {
+    expect_reference({.heads = 4, .kv_heads = 2, .head_dim = 32, .bias = bias}, kTokens, chunks);
+    expect_reference({.heads = 3,
+                      .kv_heads = 3,
+                      .head_dim = 16,
+                      .dtype = DType::f32,
+                      .window = 33,
+                      .bias = bias},
+                     kTokens, chunks);
+  }
+}
+
 TEST_P(AttentionOps, decodes_a_long_context_as_the_reference) {
   expect_reference({.heads = 7, .kv_heads = 1, .head_dim = 64}, {4097}, {{0, 1, 4097}});
   expect_reference({.heads = 2, .kv_heads = 1, .head_dim = 64, .dtype = DType::f32}, {4097},

@@ -10,7 +10,9 @@ namespace {
 
 constexpr int64_t kSizes[] = {1, 15, 16, 17, 33, 128, 4097};
 constexpr int64_t kRows[] = {1, 3, 33};
-constexpr Act kActs[] = {Act::none, Act::silu, Act::gelu, Act::gelu_tanh, Act::relu, Act::relu2};
+constexpr Act kActs[] = {Act::none, Act::silu,  Act::gelu, Act::gelu_tanh,
+                         Act::relu, Act::relu2, Act::xielu};
+constexpr float kXielu[] = {0.9f, 1.3f, 0.5f, -1e-6f};
 
 class RowOps : public Conformance {};
 
@@ -104,8 +106,10 @@ TEST_P(RowOps, head_norm_treats_each_head_alone) {
       Padded x(5, heads * size, random);
       Padded expected = x, bound(5, heads * size);
       const std::vector<float> weight = random.normals(size);
-      reference_.head_rms_norm(queue_, expected.heads(heads), weight, 1e-6f, 0.5f);
-      ops_.head_rms_norm(queue_, x.heads(heads), weight, 1e-6f, 0.5f);
+      HeadNorm norm{.x = expected.heads(heads), .weight = weight, .eps = 1e-6f, .offset = 0.5f};
+      reference_.head_rms_norm(queue_, norm);
+      norm.x = x.heads(heads);
+      ops_.head_rms_norm(queue_, norm);
       for (int64_t n = 0; n < 5; ++n) {
         for (int64_t i = 0; i < heads * size; ++i)
           *bound.mat().at(n, i) = static_cast<float>(std::abs(*expected.mat().at(n, i)) *
@@ -113,6 +117,60 @@ TEST_P(RowOps, head_norm_treats_each_head_alone) {
       }
       expect_close(x, expected, bound);
     }
+  }
+}
+
+TEST_P(RowOps, heads_may_have_weights_of_their_own) {
+  Random random(41);
+  constexpr int64_t kHeads = 3, kSize = 33;
+  const Padded before(5, kHeads * kSize, random);
+  const std::vector<float> weight = random.normals(kHeads * kSize),
+                           bias = random.normals(kHeads * kSize);
+  for (const auto entry : {&Ops::head_rms_norm, &Ops::head_layer_norm}) {
+    Padded together = before, alone = before;
+    HeadNorm norm{.x = together.heads(kHeads), .weight = weight, .bias = bias, .eps = 1e-6f};
+    if (entry == &Ops::head_rms_norm) norm.bias = {};
+    (ops_.*entry)(queue_, norm);
+    for (int64_t h = 0; h < kHeads; ++h) {
+      const Heads head = as_heads(alone.mat(), h * kSize, 1, kSize);
+      (ops_.*entry)(queue_,
+                    {.x = head,
+                     .weight = norm.weight.subspan(h * kSize, kSize),
+                     .bias = norm.bias.empty() ? Vec{} : norm.bias.subspan(h * kSize, kSize),
+                     .eps = norm.eps});
+    }
+    EXPECT_EQ(together, alone);
+    EXPECT_NE(together, before);
+  }
+}
+
+TEST_P(RowOps, head_layer_norm_is_the_layer_norm_of_each_head) {
+  Random random(42);
+  for (int64_t size : {8, 33, 128}) {
+    Padded x(5, 2 * size, random), y(5, 2 * size);
+    const std::vector<float> weight = random.normals(size), bias = random.normals(size);
+    const Padded before = x;
+    ops_.head_layer_norm(queue_, {.x = x.heads(2), .weight = weight, .bias = bias, .eps = 1e-5f});
+    for (int64_t h = 0; h < 2; ++h) {
+      const ConstMat from(before.mat().data + h * size, {5, size}, before.mat().stride);
+      const Mat to(y.mat().data + h * size, {5, size}, y.mat().stride);
+      ops_.layer_norm(queue_, {.x = from, .weight = weight, .bias = bias, .eps = 1e-5f, .y = to});
+    }
+    EXPECT_EQ(x, y);
+  }
+}
+
+TEST_P(RowOps, scales_rows_and_clamps_exactly) {
+  Random random(43);
+  for (int64_t features : kSizes) {
+    Padded x(3, features, random, 4);
+    Padded expected = x;
+    const std::vector<float> factors{0.5f, -1.25f, 3};
+    reference_.scale_rows(queue_, expected.mat(), factors);
+    reference_.clamp(queue_, expected.mat(), 1.5f);
+    ops_.scale_rows(queue_, x.mat(), factors);
+    ops_.clamp(queue_, x.mat(), 1.5f);
+    EXPECT_EQ(x, expected);
   }
 }
 
@@ -150,10 +208,16 @@ TEST_P(RowOps, rope_rotates_the_leading_part_of_each_head) {
   }
 }
 
+Activation gated(Act act, ConstMat gate, ConstMat up, Mat y) {
+  return {.act = act, .gate = gate, .up = up, .y = y, .parameters = kXielu};
+}
+
 double activation_error(Act act, double x, double y) {
   switch (act) {
     case Act::gelu:  // erfc is good to 1.5e-7 absolute
       return std::abs(x) * (1.5e-7 + 8 * kUnit);
+    case Act::xielu:  // its terms may cancel
+      return 8 * kUnit * (2 * std::abs(x) + (x > 0 ? x * x : 1.3)) + 1e-37;
     case Act::gelu_tanh:  // (1 + tanh) cancels for negative x
       return std::abs(x) * 8 * kUnit;
     default:
@@ -169,10 +233,10 @@ TEST_P(RowOps, activations_are_the_reference_within_rounding) {
         const Padded gate(rows, features, random, 5), up(rows, features, random);
         Padded actual(rows, features), expected(rows, features), bound(rows, features);
         Padded alone(rows, features), alone_expected(rows, features);
-        reference_.activate(queue_, act, gate.mat(), up.mat(), expected.mat());
-        ops_.activate(queue_, act, gate.mat(), up.mat(), actual.mat());
-        reference_.activate(queue_, act, gate.mat(), {}, alone_expected.mat());
-        ops_.activate(queue_, act, gate.mat(), {}, alone.mat());
+        reference_.activate(queue_, gated(act, gate.mat(), up.mat(), expected.mat()));
+        ops_.activate(queue_, gated(act, gate.mat(), up.mat(), actual.mat()));
+        reference_.activate(queue_, gated(act, gate.mat(), {}, alone_expected.mat()));
+        ops_.activate(queue_, gated(act, gate.mat(), {}, alone.mat()));
         for (int64_t n = 0; n < rows; ++n) {
           for (int64_t i = 0; i < features; ++i)
             *bound.mat().at(n, i) = static_cast<float>(
@@ -187,7 +251,7 @@ TEST_P(RowOps, activations_are_the_reference_within_rounding) {
         }
         expect_close(actual, expected, bound);
         Padded in_place = gate;
-        ops_.activate(queue_, act, in_place.mat(), up.mat(), in_place.mat());
+        ops_.activate(queue_, gated(act, in_place.mat(), up.mat(), in_place.mat()));
         EXPECT_EQ(in_place, actual);
       }
     }
@@ -199,8 +263,8 @@ TEST_P(RowOps, activations_hold_at_the_ends_of_the_range) {
   const ConstMat x(kEnds, {1, std::size(kEnds)});
   for (Act act : kActs) {
     Padded actual(1, x.cols()), expected(1, x.cols());
-    reference_.activate(queue_, act, x, {}, expected.mat());
-    ops_.activate(queue_, act, x, {}, actual.mat());
+    reference_.activate(queue_, gated(act, x, {}, expected.mat()));
+    ops_.activate(queue_, gated(act, x, {}, actual.mat()));
     for (int64_t i = 0; i < x.cols(); ++i) {
       const double y = *expected.mat().at(0, i);
       EXPECT_NEAR(*actual.mat().at(0, i), y, activation_error(act, kEnds[i], y)) << kEnds[i];
@@ -266,7 +330,7 @@ TEST_P(RowOps, a_row_depends_neither_on_its_batch_nor_on_threads) {
     });
     for (Act act : kActs) {
       expect_rows_independent(x, [&](Queue& queue, ConstMat from, Mat to) {
-        ops_.activate(queue, act, from, from, to);
+        ops_.activate(queue, gated(act, from, from, to));
       });
     }
     expect_rows_independent(x, [&](Queue& queue, ConstMat from, Mat to) {

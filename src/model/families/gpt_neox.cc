@@ -3,32 +3,23 @@
 namespace octavo::family {
 
 ModelSpec gpt_neox(const Config& c) {
-  const Dims d = read_dims(c);
-  const NormSpec norm = layer_norm(read_eps(c, "layer_norm_eps"));
-  const bool bias = c.flag_or("attention_bias", true);
-  const bool parallel = c.flag_or("use_parallel_residual", true);
-  ModelSpec spec = decoder(
-      c, d,
-      {.norm_mixer = norm,
-       .mixer =
-           AttentionSpec{.heads = d.heads,
-                         .kv_heads = d.heads,
-                         .head_dim = d.head_dim,
-                         .qkv_bias = bias,
-                         .out_bias = bias,
-                         .rope = read_rope(c, d.head_dim,
-                                           {.theta = "rotary_emb_base", .partial = "rotary_pct"}),
-                         .scale = default_scale(d.head_dim)},
-       .norm_ffn = norm,
-       .ffn = MlpSpec{.hidden = d.ffn, .act = read_act(c, {"hidden_act"}), .bias = true},
-       .wiring = parallel ? LayerSpec::Wiring::parallel : LayerSpec::Wiring::sequential});
+  Parts p = read_parts(c, {.dims = {.kv_heads = {}},
+                           .norm = NormSpec::Kind::layer,
+                           .eps = "layer_norm_eps",
+                           .gated = false,
+                           .rope = RopeKeys{.theta = "rotary_emb_base|rope_theta",
+                                            .partial = "rotary_pct|partial_rotary_factor"}});
+  p.set_biases(c.flag_or("attention_bias", true), true);
+  LayerSpec layer = p.layer();
+  if (c.flag_or("use_parallel_residual", true)) layer.wiring = LayerSpec::Wiring::parallel;
+  ModelSpec spec = decoder(c, p, layer);
   spec.names = {.root = "gpt_neox.",
                 .embedding = "embed_in",
                 .final_norm = "final_layer_norm",
                 .head = "embed_out",
                 .o = "attention.dense",
                 .qkv = "attention.query_key_value",
-                .qkv_rows = QkvRows::per_head,
+                .qkv_rows = QkvRows::groups,
                 .up = "mlp.dense_h_to_4h",
                 .down = "mlp.dense_4h_to_h"};
   return spec;

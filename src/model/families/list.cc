@@ -4,20 +4,92 @@
 #include "model/families.h"
 #include "octavo/error.h"
 
+// The explicit list. A new family is one file beside this one, its name and line here, and a case
+// in tools/make_parity_fixtures.py.
+
 namespace octavo {
+namespace family {
+
+using FamilySpec = ModelSpec(const Config&);
+FamilySpec llama, apertus, arcee, baichuan, biogpt, bitnet, bloom, chatglm, codegen, cohere,
+    cohere2, decilm, ernie4_5, exaone, exaone4, falcon, gemma, gemma2, glm, glm4, gpt2, gpt_bigcode,
+    gptj, gpt_neo, gpt_neox, granite, helium, hunyuan, internlm, internlm2, internlm3, jais2,
+    minicpm, mistral, mpt, nemotron, olmo, olmo2, olmo3, opt, persimmon, phi, phi3, qwen1, qwen2,
+    qwen3, seed_oss, smollm3, stablelm, starcoder2, xglm;
+
+}  // namespace family
+
 namespace {
 
+// Where several architectures share a function, the first is the one that model_type stands for.
 constexpr Family kFamilies[] = {
     {"LlamaForCausalLM", "llama", family::llama},
-    {"MistralForCausalLM", "mistral", family::mistral},
-    {"Qwen2ForCausalLM", "qwen2", family::qwen2},
-    {"Qwen3ForCausalLM", "qwen3", family::qwen3},
+    {"LLaMAForCausalLM", {}, family::llama},
+    {"AquilaForCausalLM", "aquila", family::llama},
+    {"AquilaModel", {}, family::llama},
+    {"LongLlamaForCausalLM", "longllama", family::llama},
+    {"XverseForCausalLM", "xverse", family::llama},
+    {"YiForCausalLM", "yi", family::llama},
+    {"ApertusForCausalLM", "apertus", family::apertus},
+    {"ArceeForCausalLM", "arcee", family::arcee},
+    {"BaiChuanForCausalLM", "baichuan", family::baichuan},
+    {"BaichuanForCausalLM", {}, family::baichuan},
+    {"BioGptForCausalLM", "biogpt", family::biogpt},
+    {"BitNetForCausalLM", "bitnet", family::bitnet},
+    {"BloomForCausalLM", "bloom", family::bloom},
+    {"ChatGLMModel", "chatglm", family::chatglm},
+    {"ChatGLMForConditionalGeneration", {}, family::chatglm},
+    {"CodeGenForCausalLM", "codegen", family::codegen},
+    {"MossForCausalLM", "moss", family::codegen},
+    {"CohereForCausalLM", "cohere", family::cohere},
+    {"Cohere2ForCausalLM", "cohere2", family::cohere2},
+    {"DeciLMForCausalLM", "deci", family::decilm},
+    {"Ernie4_5ForCausalLM", "ernie4_5", family::ernie4_5},
+    {"Ernie4_5_ForCausalLM", {}, family::ernie4_5},
+    {"ExaoneForCausalLM", "exaone", family::exaone},
+    {"Exaone4ForCausalLM", "exaone4", family::exaone4},
+    {"FalconForCausalLM", "falcon", family::falcon},
+    {"RWForCausalLM", {}, family::falcon},
     {"GemmaForCausalLM", "gemma", family::gemma},
     {"Gemma2ForCausalLM", "gemma2", family::gemma2},
-    {"Gemma3ForCausalLM", "gemma3_text", family::gemma3},
-    {"Phi3ForCausalLM", "phi3", family::phi3},
+    {"Gemma3ForCausalLM", "gemma3_text", family::gemma2},
+    {"GlmForCausalLM", "glm", family::glm},
+    {"Glm4ForCausalLM", "glm4", family::glm4},
     {"GPT2LMHeadModel", "gpt2", family::gpt2},
+    {"GPTBigCodeForCausalLM", "gpt_bigcode", family::gpt_bigcode},
+    {"GPTJForCausalLM", "gptj", family::gptj},
+    {"GPTNeoForCausalLM", "gpt_neo", family::gpt_neo},
     {"GPTNeoXForCausalLM", "gpt_neox", family::gpt_neox},
+    {"GraniteForCausalLM", "granite", family::granite},
+    {"HeliumForCausalLM", "helium", family::helium},
+    {"HunYuanDenseV1ForCausalLM", "hunyuan_v1_dense", family::hunyuan},
+    {"InternLMForCausalLM", "internlm", family::internlm},
+    {"InternLM2ForCausalLM", "internlm2", family::internlm2},
+    {"InternLM3ForCausalLM", "internlm3", family::internlm3},
+    {"Jais2ForCausalLM", "jais2", family::jais2},
+    {"MiniCPMForCausalLM", "minicpm", family::minicpm},
+    {"MistralForCausalLM", "mistral", family::mistral},
+    {"MinistralForCausalLM", "ministral", family::mistral},
+    {"Ministral3ForCausalLM", "ministral3", family::mistral},
+    {"MptForCausalLM", "mpt", family::mpt},
+    {"MPTForCausalLM", {}, family::mpt},
+    {"NemotronForCausalLM", "nemotron", family::nemotron},
+    {"OlmoForCausalLM", "olmo", family::olmo},
+    {"Olmo2ForCausalLM", "olmo2", family::olmo2},
+    {"Olmo3ForCausalLM", "olmo3", family::olmo3},
+    {"OPTForCausalLM", "opt", family::opt},
+    {"PersimmonForCausalLM", "persimmon", family::persimmon},
+    {"PhiForCausalLM", "phi", family::phi},
+    {"Phi3ForCausalLM", "phi3", family::phi3},
+    {"QWenLMHeadModel", "qwen", family::qwen1},
+    {"Qwen2ForCausalLM", "qwen2", family::qwen2},
+    {"Qwen3ForCausalLM", "qwen3", family::qwen3},
+    {"SeedOssForCausalLM", "seed_oss", family::seed_oss},
+    {"SmolLM3ForCausalLM", "smollm3", family::smollm3},
+    {"StableLmForCausalLM", "stablelm", family::stablelm},
+    {"StableLMEpochForCausalLM", "stablelm_epoch", family::stablelm},
+    {"Starcoder2ForCausalLM", "starcoder2", family::starcoder2},
+    {"XGLMForCausalLM", "xglm", family::xglm},
 };
 
 // How far a rope's scaling stretches the positions of the config: linear and dynamic configs state
@@ -52,37 +124,6 @@ ModelSpec spec_of(const Config& c) {
     known += (known.empty() ? "" : ", ") + std::string(family.architecture);
   throw Error("architecture " + architecture + " is not supported", c.where(),
               "supported: " + known);
-}
-
-float default_scale(int64_t head_dim) {
-  return static_cast<float>(1 / std::sqrt(static_cast<double>(head_dim)));
-}
-
-ModelSpec decoder(const Config& c, const Dims& d, const LayerSpec& layer) {
-  ModelSpec spec;
-  spec.hidden = d.hidden;
-  spec.vocab = d.vocab;
-  spec.max_positions = d.max_positions;
-  spec.layers.assign(d.layers, layer);
-  spec.final_norm = layer.norm_mixer;
-  spec.head.tied = c.flag_or("tie_word_embeddings", false);
-  spec.names.root = "model.";
-  return spec;
-}
-
-void set_mixer(ModelSpec& spec, const std::vector<bool>& chosen, const MixerSpec& mixer) {
-  for (size_t i = 0; i < spec.layers.size(); ++i) {
-    if (chosen[i]) spec.layers[i].mixer = mixer;
-  }
-}
-
-void set_qwen_window(ModelSpec& spec, const Config& c, AttentionSpec attention) {
-  if (!c.flag_or("use_sliding_window", false)) return;
-  attention.window = c.integer("sliding_window", 1, int64_t{1} << 31);
-  const auto from_layer = [](int64_t i, const Config& config) {
-    return i >= config.integer("max_window_layers", 0, 4096);
-  };
-  set_mixer(spec, read_sliding(c, static_cast<int64_t>(spec.layers.size()), from_layer), attention);
 }
 
 }  // namespace octavo

@@ -2,20 +2,22 @@
 
 namespace octavo::family {
 
+// A window on all layers, or on those that layer_types names (Ministral); Ministral 3 makes the
+// queries of far positions longer.
 ModelSpec mistral(const Config& c) {
-  const Dims d = read_dims(c);
-  const NormSpec norm = rms(read_eps(c, "rms_norm_eps"));
-  return decoder(
-      c, d,
-      {.norm_mixer = norm,
-       .mixer = AttentionSpec{.heads = d.heads,
-                              .kv_heads = d.kv_heads,
-                              .head_dim = d.head_dim,
-                              .rope = read_rope(c, d.head_dim),
-                              .window = c.integer_or("sliding_window", 1, int64_t{1} << 31, 0),
-                              .scale = default_scale(d.head_dim)},
-       .norm_ffn = norm,
-       .ffn = MlpSpec{.hidden = d.ffn, .act = read_act(c, {"hidden_act"}), .gated = true}});
+  Parts p = read_parts(c);
+  const auto scaling = rope_section(c);
+  if (scaling && scaling->has("llama_4_scaling_beta")) {
+    p.attention.query_scale = {
+        .kind = QueryScaleSpec::Kind::steps,
+        .beta = scaling->number_within("llama_4_scaling_beta", 0, 1e6),
+        .trained_tokens = scaling->integer("original_max_position_embeddings", 1, 1 << 30)};
+  }
+  ModelSpec spec = decoder(c, p);
+  p.attention.window = c.integer_or("sliding_window", 1, int64_t{1} << 31, 0);
+  set_mixer(spec, read_sliding(c, p.dims.layers, [](int64_t, const Config&) { return true; }),
+            p.attention);
+  return spec;
 }
 
 }  // namespace octavo::family

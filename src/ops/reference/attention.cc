@@ -43,7 +43,15 @@ int64_t slot_of(const Attention& a, int64_t s, int64_t token) {
   return *a.block_table.at(s, token / block_tokens) * block_tokens + token % block_tokens;
 }
 
-// out = softmax(cap(scale · q · K)) · V. `scores` holds last - first + 1 numbers, `sums` head_dim.
+// What is added to the score of query head h, a token at `query`, with the key of token t.
+double alibi(const Alibi& a, int64_t h, int64_t query, int64_t t) {
+  if (a.slopes.empty()) return 0;
+  if (a.bf16) return a.scale * round_to_bf16(round_to_bf16(a.slopes[h]) * static_cast<float>(t));
+  return double{a.scale} * a.slopes[h] * static_cast<double>(t - query);
+}
+
+// out = softmax(cap(scale · q · K + alibi)) · V. `scores` holds last - first + 1 numbers, `sums`
+// head_dim.
 void attend(const Attention& a, const Query& query, double* scores, double* sums) {
   const KvShape& shape = a.kv.shape;
   const int64_t kv_head = query.h / (a.q.extent[1] / shape.kv_heads);
@@ -53,7 +61,7 @@ void attend(const Attention& a, const Query& query, double* scores, double* sums
     const int64_t key = head_offset(shape, slot_of(a, query.s, t), kv_head);
     double dot = 0;
     for (int64_t i = 0; i < shape.head_dim; ++i) dot += double{q[i]} * load(shape, a.kv.k, key + i);
-    const double score = dot * a.scale;
+    const double score = dot * a.scale + alibi(a.alibi, query.h, query.last, t);
     scores[t - query.first] = a.softcap > 0 ? a.softcap * std::tanh(score / a.softcap) : score;
     best = std::max(best, scores[t - query.first]);
   }

@@ -17,10 +17,13 @@ void embed(Queue& queue, const Weight& table, std::span<const int32_t> ids, floa
 
 void rms_norm(Queue& queue, const Norm& norm) noexcept;
 void layer_norm(Queue& queue, const Norm& norm) noexcept;
-void head_rms_norm(Queue& queue, Heads x, Vec weight, float eps, float offset) noexcept;
+void head_rms_norm(Queue& queue, const HeadNorm& norm) noexcept;
+void head_layer_norm(Queue& queue, const HeadNorm& norm) noexcept;
 void rope(Queue& queue, Heads x, ConstMat cos, ConstMat sin, RopePairs pairs) noexcept;
-void activate(Queue& queue, Act act, ConstMat gate, ConstMat up, Mat y) noexcept;
+void activate(Queue& queue, const Activation& a) noexcept;
 void add(Queue& queue, ConstMat x, float scale, Mat y) noexcept;
+void scale_rows(Queue& queue, Mat x, Vec factors) noexcept;
+void clamp(Queue& queue, Mat x, float limit) noexcept;
 void scale_softcap(Queue& queue, Mat x, float scale, float cap) noexcept;
 
 void write_kv(Queue& queue, ConstHeads k, ConstHeads v, std::span<const int32_t> slots,

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 
 #include "ops/reference/reference.h"
@@ -17,6 +18,48 @@ void rms_norm_row(std::span<const float> x, const Norm& norm, std::span<float> y
   }
 }
 
+void layer_norm_row(std::span<const float> x, const Norm& norm, std::span<float> y) {
+  const auto count = static_cast<double>(x.size());
+  double sum = 0, squares = 0;
+  for (float v : x) sum += v;
+  const double mean = sum / count;
+  for (float v : x) squares += (v - mean) * (v - mean);
+  const double scale = 1 / std::sqrt(squares / count + norm.eps);
+  for (size_t i = 0; i < x.size(); ++i) {
+    const double factor = norm.weight.empty() ? 1.0 : double{norm.weight[i]} + norm.offset;
+    const double bias = norm.bias.empty() ? 0.0 : norm.bias[i];
+    y[i] = static_cast<float>((x[i] - mean) * scale * factor + bias);
+  }
+}
+
+// The part of `values` [e] or [h · e] that belongs to head h.
+Vec of_head(Vec values, int64_t h, int64_t size) {
+  return static_cast<int64_t>(values.size()) <= size ? values : values.subspan(h * size, size);
+}
+
+void norm_heads(const HeadNorm& norm,
+                void (*row)(std::span<const float>, const Norm&, std::span<float>)) {
+  const int64_t size = norm.x.extent[2];
+  for (int64_t n = 0; n < norm.x.extent[0]; ++n) {
+    for (int64_t h = 0; h < norm.x.extent[1]; ++h) {
+      const std::span<float> head(norm.x.at(n, h), size);
+      row(head,
+          {.x = {},
+           .weight = of_head(norm.weight, h, size),
+           .bias = of_head(norm.bias, h, size),
+           .eps = norm.eps,
+           .offset = norm.offset,
+           .y = {}},
+          head);
+    }
+  }
+}
+
+double xielu(double x, Vec p) {
+  if (x > 0) return p[0] * x * x + p[2] * x;
+  return p[1] * (std::expm1(std::min(x, double{p[3]})) - x) + p[2] * x;
+}
+
 double activation(Act act, double x) {
   switch (act) {
     case Act::none:
@@ -31,6 +74,8 @@ double activation(Act act, double x) {
       return x > 0 ? x : 0;
     case Act::relu2:
       return x > 0 ? x * x : 0;
+    case Act::xielu:
+      break;  // has parameters
   }
   return x;
 }
@@ -42,32 +87,11 @@ void rms_norm(Queue&, const Norm& norm) noexcept {
 }
 
 void layer_norm(Queue&, const Norm& norm) noexcept {
-  for (int64_t n = 0; n < norm.x.rows(); ++n) {
-    const std::span<const float> x = norm.x.row(n);
-    const auto count = static_cast<double>(x.size());
-    double sum = 0, squares = 0;
-    for (float v : x) sum += v;
-    const double mean = sum / count;
-    for (float v : x) squares += (v - mean) * (v - mean);
-    const double scale = 1 / std::sqrt(squares / count + norm.eps);
-    for (size_t i = 0; i < x.size(); ++i) {
-      const double factor = norm.weight.empty() ? 1.0 : double{norm.weight[i]} + norm.offset;
-      const double bias = norm.bias.empty() ? 0.0 : norm.bias[i];
-      norm.y.row(n)[i] = static_cast<float>((x[i] - mean) * scale * factor + bias);
-    }
-  }
+  for (int64_t n = 0; n < norm.x.rows(); ++n) layer_norm_row(norm.x.row(n), norm, norm.y.row(n));
 }
 
-void head_rms_norm(Queue&, Heads x, Vec weight, float eps, float offset) noexcept {
-  for (int64_t n = 0; n < x.extent[0]; ++n) {
-    for (int64_t h = 0; h < x.extent[1]; ++h) {
-      const std::span<float> head(x.at(n, h), x.extent[2]);
-      rms_norm_row(head,
-                   {.x = {}, .weight = weight, .bias = {}, .eps = eps, .offset = offset, .y = {}},
-                   head);
-    }
-  }
-}
+void head_rms_norm(Queue&, const HeadNorm& norm) noexcept { norm_heads(norm, rms_norm_row); }
+void head_layer_norm(Queue&, const HeadNorm& norm) noexcept { norm_heads(norm, layer_norm_row); }
 
 void rope(Queue&, Heads x, ConstMat cos, ConstMat sin, RopePairs pairs) noexcept {
   const int64_t half = cos.cols();
@@ -85,11 +109,12 @@ void rope(Queue&, Heads x, ConstMat cos, ConstMat sin, RopePairs pairs) noexcept
   }
 }
 
-void activate(Queue&, Act act, ConstMat gate, ConstMat up, Mat y) noexcept {
-  for (int64_t n = 0; n < y.rows(); ++n) {
-    for (int64_t i = 0; i < y.cols(); ++i) {
-      const double factor = up.data == nullptr ? 1.0 : *up.at(n, i);
-      *y.at(n, i) = static_cast<float>(activation(act, *gate.at(n, i)) * factor);
+void activate(Queue&, const Activation& a) noexcept {
+  for (int64_t n = 0; n < a.y.rows(); ++n) {
+    for (int64_t i = 0; i < a.y.cols(); ++i) {
+      const double factor = a.up.data == nullptr ? 1.0 : *a.up.at(n, i), x = *a.gate.at(n, i);
+      const double y = a.act == Act::xielu ? xielu(x, a.parameters) : activation(a.act, x);
+      *a.y.at(n, i) = static_cast<float>(y * factor);
     }
   }
 }
@@ -98,6 +123,18 @@ void add(Queue&, ConstMat x, float scale, Mat y) noexcept {
   for (int64_t n = 0; n < y.rows(); ++n) {
     for (int64_t i = 0; i < y.cols(); ++i)
       *y.at(n, i) = static_cast<float>(*y.at(n, i) + double{scale} * *x.at(n, i));
+  }
+}
+
+void scale_rows(Queue&, Mat x, Vec factors) noexcept {
+  for (int64_t n = 0; n < x.rows(); ++n) {
+    for (float& v : x.row(n)) v *= factors[n];
+  }
+}
+
+void clamp(Queue&, Mat x, float limit) noexcept {
+  for (int64_t n = 0; n < x.rows(); ++n) {
+    for (float& v : x.row(n)) v = std::clamp(v, -limit, limit);
   }
 }
 

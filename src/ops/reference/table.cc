@@ -16,9 +16,12 @@ Ops ops() {
           .rms_norm = rms_norm,
           .layer_norm = layer_norm,
           .head_rms_norm = head_rms_norm,
+          .head_layer_norm = head_layer_norm,
           .rope = rope,
           .activate = activate,
           .add = add,
+          .scale_rows = scale_rows,
+          .clamp = clamp,
           .scale_softcap = scale_softcap,
           .write_kv = write_kv,
           .attention = attention};
