@@ -15,6 +15,7 @@ struct GgufArchitecture {
   RopePairs pairs = RopePairs::half;  // as the rows of q and k lie in the file
   // Fields of config.json, as JSON; metadata win over them.
   std::string_view implied = "{}";
+  std::string_view with_windows = {};  // architecture instead, where layers have a window
 };
 
 std::span<const GgufArchitecture> gguf_architectures();
@@ -25,7 +26,7 @@ const GgufArchitecture* find_gguf_architecture(std::string_view name);
 // under.
 struct GgufField {
   std::string_view key;
-  std::array<std::string_view, 3> fields;  // unused ones are empty
+  std::array<std::string_view, 4> fields;  // unused ones are empty
 };
 std::span<const GgufField> gguf_fields();
 

@@ -41,6 +41,7 @@ class Synthesis {
     add_heads();
     add_window();
     add_rope();
+    add_kinds();
     add_token("bos_token_id");
     add_token("eos_token_id");
     return std::move(config_);
@@ -196,6 +197,25 @@ class Synthesis {
     return yarn;
   }
 
+  // What tensors and sizes tell of a family's variants: norms of queries and keys, Falcon's three
+  // kinds, MPT's section of its own.
+  void add_kinds() {
+    const auto has = [&](const char* name) { return checkpoint_.find(name) != nullptr; };
+    config_["qk_layernorm"] = config_["use_qk_norm"] = has("blk.0.attn_q_norm.weight");
+    const bool shared =
+        value_of_or(key("attention.head_count_kv"), 0) == 1;  // one head of keys for all
+    config_["multi_query"] = shared;
+    config_["new_decoder_architecture"] = !shared;
+    config_["parallel_attn"] = true;
+    config_["num_ln_in_parallel_attn"] = has("blk.0.attn_norm_2.weight") ? 2 : 1;
+    const std::string alibi = key("attention.max_alibi_bias");
+    if (!metadata_.has(alibi)) return;
+    const double bias = as_written(metadata_.number(alibi));
+    Json section = {{"alibi", bias > 0}, {"clip_qkv", config_.value("clip_qkv", Json())}};
+    if (bias > 0) section["alibi_bias_max"] = bias;
+    config_["attn_config"] = std::move(section);
+  }
+
   void add_token(const char* name) {
     const std::string full = std::string("tokenizer.ggml.") + name;
     if (metadata_.has(full)) config_[name] = metadata_.integer(full, 0, INT32_MAX);
@@ -225,7 +245,8 @@ Config gguf_config(const std::filesystem::path& path, const GgufMetadata& metada
   Synthesis synthesis(metadata, checkpoint, metadata.text("general.architecture"),
                       parse_json(row.implied, row.name));
   Json config = synthesis.run();
-  config["architectures"] = Json::array({row.architecture});
+  const bool windows = !row.with_windows.empty() && config.contains("sliding_window");
+  config["architectures"] = Json::array({windows ? row.with_windows : row.architecture});
   config["tie_word_embeddings"] = checkpoint.find("output.weight") == nullptr;
   return Config::parse(to_line(config), path.string() + " (metadata as config.json)");
 }
