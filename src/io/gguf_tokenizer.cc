@@ -18,7 +18,7 @@ constexpr const char* kTokens = "tokenizer.ggml.tokens";
 constexpr std::string_view kSpace = "▁";  // U+2581, sentencepiece's mark
 constexpr size_t kMaxPieceBytes = 256;    // longer pieces get no merges of their own
 
-std::string quoted(std::string_view text) { return to_line(Json(text)); }
+std::string json_text(std::string_view text) { return to_line(Json(text)); }
 
 // The vocabulary of a file with what else each token has.
 class Vocabulary {
@@ -43,7 +43,7 @@ class Vocabulary {
     std::string text = "{";
     for (size_t id = 0; id < tokens_.size(); ++id) {
       const std::string name = doubled_[id] ? "<doubled " + std::to_string(id) + ">" : tokens_[id];
-      text += (id > 0 ? "," : "") + quoted(name) + ":" + std::to_string(id);
+      text += (id > 0 ? "," : "") + json_text(name) + ":" + std::to_string(id);
     }
     return text + "}";
   }
@@ -56,7 +56,7 @@ class Vocabulary {
       const bool special = k == kControl || k == kUnknown;
       if ((!special && k != kUserDefined) || doubled_[id] || tokens_[id].empty()) continue;
       list += (list.empty() ? "" : ",") + std::string("{\"id\":") + std::to_string(id) +
-              ",\"content\":" + quoted(tokens_[id]) +
+              ",\"content\":" + json_text(tokens_[id]) +
               ",\"single_word\":false,\"lstrip\":false,\"rstrip\":false,\"normalized\":false," +
               "\"special\":" + (special ? "true" : "false") + "}";
     }
@@ -88,10 +88,10 @@ std::string post_processor(const GgufMetadata& metadata, const Vocabulary& vocab
   const bool front = bos && metadata.flag_or("tokenizer.ggml.add_bos_token", begins);
   const bool back = eos && metadata.flag_or("tokenizer.ggml.add_eos_token", false);
   const auto item = [&](size_t id) {
-    return R"({"SpecialToken":{"id":)" + quoted(vocabulary.token(id)) + R"(,"type_id":0}})";
+    return R"({"SpecialToken":{"id":)" + json_text(vocabulary.token(id)) + R"(,"type_id":0}})";
   };
   const auto entry = [&](size_t id) {
-    const std::string name = quoted(vocabulary.token(id));
+    const std::string name = json_text(vocabulary.token(id));
     return name + ":{\"id\":" + name + ",\"ids\":[" + std::to_string(id) + "],\"tokens\":[" + name +
            "]}";
   };
@@ -108,7 +108,7 @@ std::string post_processor(const GgufMetadata& metadata, const Vocabulary& vocab
 
 std::string merges_json(const std::vector<std::string>& merges) {
   std::string text = "[";
-  for (size_t i = 0; i < merges.size(); ++i) text += (i > 0 ? "," : "") + quoted(merges[i]);
+  for (size_t i = 0; i < merges.size(); ++i) text += (i > 0 ? "," : "") + json_text(merges[i]);
   return text + "]";
 }
 
@@ -181,14 +181,15 @@ std::string sentencepiece_merges(const GgufMetadata& metadata, const Vocabulary&
     return merges_json(metadata.texts("tokenizer.ggml.merges"));
   std::string text = "[";
   for (const ScoredMerge& merge : scored_merges(metadata, vocabulary)) {
-    text += (text.size() > 1 ? ",[" : "[") + quoted(merge.left) + "," + quoted(merge.right) + "]";
+    text +=
+        (text.size() > 1 ? ",[" : "[") + json_text(merge.left) + "," + json_text(merge.right) + "]";
   }
   return text + "]";
 }
 
 std::string sentencepiece_json(const GgufMetadata& metadata) {
   const Vocabulary vocabulary(metadata);
-  const std::string mark = quoted(kSpace);
+  const std::string mark = json_text(kSpace);
   const std::string replace =
       R"({"type":"Replace","pattern":{"String":" "},"content":)" + mark + "}";
   const bool prefix = metadata.flag_or("tokenizer.ggml.add_space_prefix", true);
@@ -205,7 +206,7 @@ std::string sentencepiece_json(const GgufMetadata& metadata) {
          mark + R"(},"content":" "},{"type":"ByteFallback"},{"type":"Fuse"})" +
          (prefix ? R"(,{"type":"Strip","content":" ","start":1,"stop":0})" : "") +
          R"(]},"model":{"type":"BPE","dropout":null,"unk_token":)" +
-         (unknown ? quoted(vocabulary.token(*unknown)) : "null") +
+         (unknown ? json_text(vocabulary.token(*unknown)) : "null") +
          R"(,"continuing_subword_prefix":null,"end_of_word_suffix":null,"fuse_unk":true,)"
          R"("byte_fallback":true,"ignore_merges":false,"vocab":)" +
          vocabulary.json() + ",\"merges\":" + sentencepiece_merges(metadata, vocabulary) + "}}";

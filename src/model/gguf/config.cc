@@ -37,7 +37,7 @@ class Synthesis {
         if (!name.empty()) config_[std::string(name)] = value;
       }
     }
-    add_vocabulary();
+    add_widths();
     add_heads();
     add_window();
     add_rope();
@@ -65,13 +65,21 @@ class Synthesis {
     return list.front();
   }
 
-  // The rows of the table: tokens beyond the tokenizer's are padding of it.
-  void add_vocabulary() {
-    const TensorEntry& table = checkpoint_.get("token_embd.weight");
-    if (table.shape.size() != 2) {
-      throw Error("no matrix", checkpoint_.where(table.name), "convert the model again");
-    }
-    config_["vocab_size"] = table.shape[0];
+  // Extents of matrices say more than the metadata, which some converters guess: rows of the table
+  // (tokens beyond the tokenizer's pad it), width of the MLP.
+  void add_widths() {
+    config_["vocab_size"] = matrix("token_embd.weight").shape[0];
+    if (checkpoint_.find("blk.0.ffn_down.weight") == nullptr) return;
+    const int64_t width = matrix("blk.0.ffn_down.weight").shape[1];
+    for (const char* name : {"intermediate_size", "n_inner", "ffn_hidden_size"})
+      config_[name] = width;
+  }
+
+  const TensorEntry& matrix(const std::string& name) const {
+    const TensorEntry& entry = checkpoint_.get(name);
+    if (entry.shape.size() != 2)
+      throw Error("no matrix", checkpoint_.where(name), "convert the model again");
+    return entry;
   }
 
   int64_t head_dim() const {

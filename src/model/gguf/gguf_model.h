@@ -3,6 +3,7 @@
 #include <filesystem>
 
 #include "io/checkpoint.h"
+#include "io/gguf_metadata.h"
 #include "model/config.h"
 #include "model/gguf/architectures.h"
 #include "model/spec.h"

@@ -40,6 +40,9 @@ Names gguf_names(const Checkpoint& checkpoint) {
     names.norm_mixer = "attn_norm_2";
     names.norm_ffn = "attn_norm";
   }
+  // Some families' norm before the MLP goes by the place where it stands.
+  if (!has(checkpoint, "ffn_norm.weight") && has(checkpoint, "post_attention_norm.weight"))
+    names.norm_ffn = "post_attention_norm";
   // Without a gate of its own, it comes first in "up".
   if (!has(checkpoint, "ffn_gate.weight")) names.gate_up = "ffn_up";
   return names;
