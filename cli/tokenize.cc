@@ -70,7 +70,8 @@ int tokenize_command(const TokenizeOptions& options, std::istream& in, std::ostr
 
 std::function<int()> add_tokenize(CLI::App& app) {
   const auto options = std::make_shared<TokenizeOptions>();
-  app.add_option("MODEL", options->model, "directory with tokenizer files, a tokenizer.json or a .gguf file")
+  app.add_option("MODEL", options->model,
+                 "directory with tokenizer files, a tokenizer.json or a .gguf file")
       ->required();
   app.add_flag("--special", options->special, "add what the tokenizer's post-processor adds");
   app.add_flag("--decode", options->decode, "ids to text");

@@ -9,7 +9,7 @@ namespace octavo {
 // the name alone.
 struct GgufPreTokenizer {
   std::array<std::string_view, 8> names;  // unused ones are empty
-  std::string_view steps;  // the pretokenizers, comma-separated, byte level last
+  std::string_view steps;                 // the pretokenizers, comma-separated, byte level last
   std::string_view normalizer = "null";
   bool ignore_merges = false;
   bool begins = false;  // texts begin with BOS unless the file says otherwise

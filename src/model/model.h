@@ -75,8 +75,8 @@ struct LoadOptions {
 };
 
 // Opens a model directory (config.json, safetensors, single or sharded) or a GGUF file and loads it
-// for `ops`. The pool packs weights in parallel. Throws Error naming file and tensor or field. Peak memory: the
-// resident weights and a slice a thread.
+// for `ops`. The pool packs weights in parallel. Throws Error naming file and tensor or field. Peak
+// memory: the resident weights and a slice a thread.
 std::unique_ptr<Model> load_model(const std::filesystem::path& path, const Ops& ops,
                                   ThreadPool& pool, const LoadOptions& options = {});
 
