@@ -149,7 +149,7 @@ constexpr const char* kHelp =
     "/reset      forget the conversation\n"
     "/save FILE  write it as JSONL\n"
     "/exit       leave (so does the end of input)\n"
-    "Ctrl-C      stops the answer\n";
+    "Ctrl-C      stops the answer, or takes back what was typed\n";
 
 // False: the person leaves.
 bool obey(const std::string& line, Chat& chat) {

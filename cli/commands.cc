@@ -9,6 +9,7 @@ constexpr Command kCommands[] = {
     {"chat", "talk with a model in the terminal", add_chat},
     {"serve", "the OpenAI-compatible server", add_serve},
     {"tokenize", "text to token ids, or back (JSONL)", add_tokenize},
+    {"pull", "a model from a hub, resumed where it stopped", add_pull},
     {"quantize", "make a model small", add_quantize},
     {"eval", "measure a model, alone or against a baseline", add_eval},
     {"render", "chat templates with given variables (JSONL)", add_render},

@@ -6,8 +6,11 @@
 
 #include "base/json.h"
 #include "cli/command.h"
+#include "cli/inspect_plan.h"
+#include "cli/inspect_rows.h"
 #include "cli/model_description.h"
 #include "cli/model_options.h"
+#include "cli/spec_text.h"
 #include "cpu/cpu.h"
 #include "io/checkpoint.h"
 #include "io/gguf.h"
@@ -21,6 +24,19 @@
 // weights are read.
 
 namespace octavo::cli {
+
+void print_row(const std::string& key, const std::string& value) {
+  std::string head = key;
+  head.resize(std::max<size_t>(head.size() + 1, 16), ' ');
+  std::cout << head << value << "\n";
+}
+
+std::string mebibytes(const Json& bytes) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.2f MiB", bytes.get<double>() / (1 << 20));
+  return text;
+}
+
 namespace {
 
 namespace fs = std::filesystem;
@@ -62,13 +78,6 @@ Json describe_quantization(const Config& config) {
   return found;
 }
 
-Json describe_memory(const ModelSpec& spec, const Checkpoint& checkpoint) {
-  Json kv;
-  for (const DType type : {DType::bf16, DType::f32})
-    kv[std::string(name(type))] = kv_bytes_per_token(spec, type) * 1000;
-  return {{"weights_bytes", checkpoint.total_bytes()}, {"kv_bytes_per_1k_tokens", kv}};
-}
-
 Json describe_gguf_files(const fs::path& path) {
   const GgufMetadata metadata = read_gguf_metadata(path);
   Json files = {{"tokenizer", nullptr}, {"chat_template", nullptr}};
@@ -107,8 +116,10 @@ Json describe_kernels() {
           {"not_faster_because", why_not_faster(cpu::detect(), features)}};
 }
 
-Json inspect(const fs::path& directory) {
-  const auto [checkpoint, config, spec] = ModelSource::open(directory);
+Json inspect(const fs::path& directory, const ModelOptions& options) {
+  const ModelSource source = ModelSource::open(directory);
+  const auto& [checkpoint, config, spec] = source;
+  const Json load = describe_load(source, options);
   return {{"model", directory.string()},
           {"architecture", spec.architecture},
           {"parameters", parameters(spec)},
@@ -116,18 +127,14 @@ Json inspect(const fs::path& directory) {
           {"vocab", spec.vocab},
           {"max_positions", spec.max_positions},
           {"layers", describe_layers(spec)},
+          {"spec", describe_spec(spec)},
           {"tied_head", spec.head.tied},
           {"checkpoint", describe_checkpoint(checkpoint)},
           {"quantization", describe_quantization(config)},
           {"files", describe_files(directory)},
-          {"memory", describe_memory(spec, checkpoint)},
+          {"load", load},
+          {"memory", describe_memory(spec, load)},
           {"kernels", describe_kernels()}};
-}
-
-std::string mebibytes(const Json& bytes) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.2f MiB", bytes.get<double>() / (1 << 20));
-  return text;
 }
 
 std::string plain(const Json& value) {
@@ -143,12 +150,6 @@ std::string pairs(const Json& object) {
   return text;
 }
 
-void print_row(const std::string& key, const std::string& value) {
-  std::string head = key;
-  head.resize(std::max<size_t>(head.size() + 1, 16), ' ');
-  std::cout << head << value << "\n";
-}
-
 void print_text(const Json& report) {
   print_row("model", plain(report["model"]));
   print_row("architecture", plain(report["architecture"]));
@@ -159,15 +160,17 @@ void print_text(const Json& report) {
     print_row("layers " + plain(group["layers"]), plain(group["mixer"]));
     print_row("", plain(group["ffn"]));
   }
+  for (const auto& [part, text] : report["spec"].items()) print_row(part, plain(text));
   const Json& checkpoint = report["checkpoint"];
   print_row("checkpoint",
             mebibytes(checkpoint["bytes"]) + " in " + plain(checkpoint["tensors"]) + " tensors");
+  for (const auto& [type, bytes] : checkpoint["bytes_by_dtype"].items())
+    print_row("", mebibytes(bytes) + " in " + type);
   print_row("quantization", pairs(report["quantization"]));
   print_row("tokenizer", plain(report["files"]["tokenizer"]));
   print_row("template", plain(report["files"]["chat_template"]));
-  print_row("memory", "weights " + mebibytes(report["memory"]["weights_bytes"]));
-  for (const auto& [type, bytes] : report["memory"]["kv_bytes_per_1k_tokens"].items())
-    print_row("", "KV cache " + mebibytes(bytes) + " per 1000 tokens in " + type);
+  print_load(report["load"]);
+  print_memory(report["memory"]);
   for (const auto& [kind, kernel] : report["kernels"].items()) {
     if (kind != "not_faster_because") print_row("kernels", kind + ": " + plain(kernel));
   }
@@ -176,12 +179,19 @@ void print_text(const Json& report) {
 }
 
 int print_supported(bool json) {
-  Json list = Json::array();
-  for (const Family& family : families()) {
-    list.push_back({{"architecture", family.architecture}, {"model_type", family.model_type}});
-    if (!json) print_row(std::string(family.model_type), std::string(family.architecture));
+  Json supported = Json::array(), open = Json::array();
+  for (const Family& family : families())
+    supported.push_back({{"architecture", family.architecture}, {"model_type", family.model_type}});
+  for (const OpenFamily& family : open_families())
+    open.push_back({{"architecture", family.architecture}, {"needs", family.needs}});
+  if (json) {
+    std::cout << to_line({{"supported", supported}, {"open", open}}) << "\n";
+    return 0;
   }
-  if (json) std::cout << to_line(list) << "\n";
+  for (const Json& row : supported) print_row(plain(row["model_type"]), plain(row["architecture"]));
+  std::cout << "\nnot yet:\n";
+  for (const Json& row : open)
+    print_row("", plain(row["architecture"]) + " (" + plain(row["needs"]) + ")");
   return 0;
 }
 
@@ -191,12 +201,14 @@ std::function<int()> add_inspect(CLI::App& app) {
   const auto options = std::make_shared<Options>();
   add_model(app, options->model)->required(false);
   app.add_flag("--supported", options->supported, "list the model families instead");
+  app.add_option("--dtype", options->model.dtype, "auto, float32, bfloat16 or float16: to plan for")
+      ->check(CLI::IsMember({"auto", "float32", "float", "bfloat16", "float16", "half"}));
   app.add_flag("--json", options->json, "one JSON document");
   return [options] {
     if (options->supported) return print_supported(options->json);
     if (options->model.model.empty())
       throw Error("MODEL is required", "octavo inspect", "see `octavo inspect --help`");
-    const Json report = inspect(model_directory(options->model));
+    const Json report = inspect(model_directory(options->model), options->model);
     if (options->json) {
       std::cout << report.dump(2, ' ', false, Json::error_handler_t::replace) << "\n";
     } else {

@@ -27,6 +27,8 @@ void exit_on_signals() {
   sigemptyset(&action.sa_mask);
   ::sigaction(SIGINT, &action, nullptr);
   ::sigaction(SIGTERM, &action, nullptr);
+  // A file that grows past the user's limit is a failed write, as a full disk is, not a death.
+  std::signal(SIGXFSZ, SIG_IGN);
 }
 
 InterruptRequest::InterruptRequest() {

@@ -90,7 +90,8 @@ void print_help() {
   std::cout
       << "\n  octavo COMMAND --help   the options of one command\n"
          "  octavo --version        the version\n\n"
-         "MODEL is a directory with config.json, *.safetensors and tokenizer files.\n"
+         "MODEL is a directory with config.json, weights and tokenizer files, or OWNER/NAME of a\n"
+         "model fetched from a hub.\n"
          "Exit status: 0 done, 1 the work failed, 2 the request was wrong, 130 interrupted.\n";
 }
 

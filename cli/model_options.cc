@@ -8,6 +8,7 @@
 #include "base/progress.h"
 #include "cpu/cpu.h"
 #include "io/gguf.h"
+#include "io/hub_cache.h"
 #include "octavo/error.h"
 
 namespace octavo::cli {
@@ -16,13 +17,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr int kMaxThreads = 1024;
-
-DTypeChoice parse_dtype(const std::string& name) {
-  if (name == "float32" || name == "float") return DTypeChoice::float32;
-  if (name == "bfloat16") return DTypeChoice::bfloat16;
-  if (name == "float16" || name == "half") return DTypeChoice::float16;
-  return DTypeChoice::automatic;
-}
 
 void check_device(const ModelOptions& options) {
   if (options.device != "auto" && options.device != "cpu") {
@@ -35,10 +29,18 @@ void check_device(const ModelOptions& options) {
 
 }  // namespace
 
+DTypeChoice parse_dtype(const std::string& name) {
+  if (name == "float32" || name == "float") return DTypeChoice::float32;
+  if (name == "bfloat16") return DTypeChoice::bfloat16;
+  if (name == "float16" || name == "half") return DTypeChoice::float16;
+  return DTypeChoice::automatic;
+}
+
 CLI::Option* add_model(CLI::App& app, ModelOptions& options) {
   return app
       .add_option("MODEL", options.model,
-                  "directory with config.json and *.safetensors, or a .gguf file")
+                  "directory with config.json and weights, a .gguf file, or OWNER/NAME in the hub "
+                  "cache")
       ->required();
 }
 
@@ -65,10 +67,12 @@ fs::path model_directory(const ModelOptions& options) {
   if (fs::is_directory(path, ignored) || is_gguf(path)) return path;
   if (fs::exists(path, ignored)) {
     throw Error("neither a model directory nor a GGUF file", options.model,
-                "give the directory with config.json and *.safetensors");
+                "give the directory with config.json and weights");
   }
+  if (const auto name = HubName::parse(options.model))
+    return find_in_hub_cache(HubSettings::from_environment(), *name);
   throw Error("no such model", options.model,
-              "give a directory with config.json and *.safetensors");
+              "give a directory with config.json and weights, or OWNER/NAME on a hub");
 }
 
 cpu::Features usable_features() {

@@ -36,6 +36,9 @@ void add_model_options(CLI::App& app, ModelOptions& options);
 // The directory that `options.model` names. Throws Error when there is none.
 std::filesystem::path model_directory(const ModelOptions& options);
 
+// The value of --dtype.
+DTypeChoice parse_dtype(const std::string& name);
+
 // The CPU's features that may be used: all, or what OCTAVO_ISA names.
 cpu::Features usable_features();
 

@@ -1,43 +1,19 @@
 // A hostile safetensors file: its header is refused with an Error, or every tensor it names can be
 // read and the writer's header for the same tensors reads back as the same.
-#include <sys/mman.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "base/check.h"
+#include "base/memory_file.h"
 #include "io/safetensors.h"
 #include "octavo/error.h"
 
 using namespace octavo;
 
 namespace {
-
-// A file in memory; it has a path while the object lives.
-class MemoryFile {
- public:
-  explicit MemoryFile(std::string_view bytes) : fd_(::memfd_create("fuzz", MFD_CLOEXEC)) {
-    OCTAVO_CHECK(fd_ >= 0);
-    while (!bytes.empty()) {
-      const ssize_t wrote = ::write(fd_, bytes.data(), bytes.size());
-      OCTAVO_CHECK(wrote > 0);
-      bytes.remove_prefix(static_cast<size_t>(wrote));
-    }
-  }
-  ~MemoryFile() { ::close(fd_); }
-  MemoryFile(const MemoryFile&) = delete;
-  MemoryFile& operator=(const MemoryFile&) = delete;
-
-  std::string path() const { return "/proc/self/fd/" + std::to_string(fd_); }
-
- private:
-  int fd_;
-};
 
 void read_tensors(const File& file, const std::vector<TensorEntry>& entries) {
   for (const TensorEntry& entry : entries) {

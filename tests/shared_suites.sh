@@ -25,9 +25,13 @@ suite() {
   rm -f "$log"
 }
 
-suite parity 24 parity.py --only gemma gemma2 gemma3_text gpt2 gpt_neox gpt_neox-serial llama-bf16 llama-fp16 llama-gqa \
-  llama-headdim-bias-tied llama-rope-dynamic llama-rope-linear llama-rope-llama3 llama-rope-yarn llama-sharded mistral \
-  mistral-nowindow phi3 phi3-longrope qwen2 qwen2-bf16 qwen2-fp16 qwen2-tied-window qwen3
+# Everything but mixtures, latent attention, state spaces, encoders and pictures.
+suite parity 75 parity.py --only apertus aquila-alias arcee baichuan-7b biogpt bitnet bloom chatglm codegen cohere cohere2 \
+  decilm ernie4_5 exaone3 exaone4 falcon-40b falcon-7b falcon-rw-alibi gemma gemma2 gemma3_text glm glm4 gpt2 gpt_bigcode \
+  gpt_neo gpt_neox gpt_neox-serial gptj granite helium hunyuan_v1_dense internlm internlm2 internlm3 jais2 'llama-*' minicpm \
+  ministral ministral3 mistral mistral-nowindow mpt nemotron olmo olmo2 olmo3 opt opt-postln-proj persimmon phi phi3 \
+  phi3-longrope qwen-v1 qwen2 qwen2-bf16 qwen2-fp16 qwen2-tied-window qwen3 seed_oss smollm3 stablelm \
+  stablelm-parallel-qknorm starcoder2 xglm yi-alias
 suite tokenizers 4032 tokenizers.py
 suite templates 4576 templates.py
 suite hostile_files 117 hostile_files.py

@@ -8,11 +8,16 @@ from __future__ import annotations
 import re
 import sys
 from dataclasses import dataclass
+from difflib import SequenceMatcher
+from itertools import combinations
 from pathlib import Path
 
 ROOT = (Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent.parent).resolve()
 FOLDERS = ("include", "src", "cli", "tests", "fuzz", "bench", "examples", "tools", "python")
 MAX_FILE, MAX_PUBLIC, MAX_FAMILY = 600, 250, 60
+MAX_FAMILY_SAME = 0.6
+FRAME = re.compile(r"#include|namespace|\}|\s*$|ModelSpec \w+\(const Config& c\) \{|  return (decoder\(p\)|spec);"
+                   r"|  (const )?Parts p = read_parts\(c\);|  ModelSpec spec = decoder\(p\);")
 MAX_FUNCTION, MAX_KERNEL = 60, 120
 MAX_PARAMETERS, MAX_NESTING = 6, 4
 KERNELS = ("src/cpu/", "src/gpu/", "src/opencl/", "src/ops/")
@@ -118,8 +123,19 @@ def check_cpp(path: Path, name: str) -> list[str]:
     return problems
 
 
-def main() -> int:
+def family_problems(files: list[Path]) -> list[str]:
+    """Families that say mostly the same belong together; the frame that all share does not count."""
+    said = {f.name: [line for line in f.read_text(encoding="utf-8").splitlines() if not FRAME.match(line)] for f in files}
     problems = []
+    for (a, mine), (b, theirs) in combinations(said.items(), 2):
+        same = SequenceMatcher(None, mine, theirs, autojunk=False).ratio()
+        if same > MAX_FAMILY_SAME:
+            problems.append(f"src/model/families: {a} and {b} are {same:.0%} equal, limit {MAX_FAMILY_SAME:.0%}")
+    return problems
+
+
+def main() -> int:
+    problems = family_problems([f for f in sorted((ROOT / "src/model/families").glob("*.cc")) if f.name != "list.cc"])
     for folder in FOLDERS:
         for path in sorted((ROOT / folder).rglob("*")):
             name = str(path.relative_to(ROOT))

@@ -16,6 +16,7 @@ from demo_training import budget, optimizers, tokenizer
 from demo_training.batches import Batches
 from demo_training.export import export
 from demo_training.network import Network, Shape
+from demo_training.probe import Probe
 from tokenizers import Tokenizer
 
 
@@ -72,7 +73,8 @@ class Run:
         self.tokenizer = tokenizer_
         self.batches = Batches(tokenizer_, arguments.seed)
         self.network = Network(Shape())
-        self.optimizers = optimizers.build(self.network)
+        self.probe = Probe(self.network.shape)
+        self.optimizers = optimizers.build(self.network, self.probe)
         self.budget = budget.Budget(seconds=arguments.minutes * 60, steps=arguments.steps)
         self.seconds = 0.0
         self.steps = 0
@@ -82,28 +84,30 @@ class Run:
             self._losses = torch.compile(self._plain_losses, dynamic=False)
 
     def _plain_losses(self, rows):
-        """[b * t] nats of each token but the first of a row."""
+        """[b * t] nats of each token but the first of a row, and the states of the middle layer."""
         with torch.autocast("cpu", torch.bfloat16):
-            logits = self.network(rows[:, :-1])
+            logits, middle = self.network(rows[:, :-1])
         targets = rows[:, 1:].flatten()
-        return F.cross_entropy(logits.float().flatten(0, 1), targets, reduction="none")
+        return F.cross_entropy(logits.float().flatten(0, 1), targets, reduction="none"), middle
 
     def progress(self):
         return self.budget.progress(self.seconds, self.steps)
 
     def step(self):
-        """One update; returns the mean loss of all tokens and of answers, in nats per token."""
+        """One update; returns the mean loss of all tokens, of answers and of the states of tales, in nats."""
         progress = self.progress()
         length = budget.row_length(progress, self.arguments.length, self.network.shape.context)
         count, mix = self.arguments.tokens // length, budget.mix(progress)
-        rows, in_answer = self.batches.batch(self.steps, count, length, mix)
+        rows, in_answer, implied = self.batches.batch(self.steps, count, length, mix)
         optimizers.set_rate(self.optimizers, budget.rate(progress))
         # Long rows come too late in a run to pay for being compiled.
         losses_of = self._losses if length == self.arguments.length else self._plain_losses
-        losses = losses_of(rows)
+        losses, middle = losses_of(rows)
+        tracked = self.probe.loss(middle, implied[:, :-1])
         in_answer = in_answer[:, 1:].flatten()
         weights = torch.where(in_answer, budget.answer_weight(progress), 1.0)
-        ((losses * weights).sum() / weights.sum()).backward()
+        told = (losses * weights).sum() / weights.sum()
+        (told + budget.tracking_weight(progress) * tracked).backward()
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
         for optimizer in self.optimizers:
             optimizer.step()
@@ -111,11 +115,12 @@ class Run:
         self.steps += 1
         self.tokens += in_answer.numel()
         losses = losses.detach()
-        return torch.stack((losses.mean(), losses[in_answer].mean()))
+        return torch.stack((losses.mean(), losses[in_answer].mean(), tracked.detach()))
 
     def save(self, path):
         state = {
             "network": self.network.state_dict(),
+            "probe": self.probe.state_dict(),
             "optimizers": [o.state_dict() for o in self.optimizers],
             "seconds": self.seconds,
             "steps": self.steps,
@@ -128,6 +133,7 @@ class Run:
     def restore(self, path):
         state = torch.load(path, weights_only=True)
         self.network.load_state_dict(state["network"])
+        self.probe.load_state_dict(state["probe"])
         for optimizer, saved in zip(self.optimizers, state["optimizers"]):
             optimizer.load_state_dict(saved)
         self.seconds, self.steps, self.tokens = state["seconds"], state["steps"], state["tokens"]
@@ -136,7 +142,7 @@ class Run:
 def report(run, mean):
     return (
         f"{run.seconds / 60:6.1f} min  step {run.steps:6d}  {run.tokens / 1e6:7.3f} M tokens  "
-        f"nats/token: all {mean[0]:.4f}, answers {mean[1]:.4f}"
+        f"nats/token: all {mean[0]:.4f}, answers {mean[1]:.4f}, states {mean[2]:.4f}"
     )
 
 

@@ -43,6 +43,7 @@ Ops overlay(Ops table) {
   table.scale_softcap = scale_softcap;
   table.write_kv = write_kv;
   table.attention = attention;
+  table.attends = has_layout;
   return table;
 }
 

@@ -31,6 +31,7 @@ namespace octavo::cpu::avx512_bf16 {
 Ops overlay(Ops table) {
   table.attention_name = "avx512-bf16";
   table.attention = attention;
+  table.attends = has_layout;
   return table;
 }
 

@@ -44,7 +44,7 @@ struct KvLayout {
 };
 
 // Head sizes that the layout takes; others are left to the reference table.
-inline bool has_layout(const KvShape& shape) {
+inline bool has_layout(const KvShape& shape) noexcept {
   return shape.block_tokens == kBlockTokens &&
          (shape.dtype == DType::f32 || shape.head_dim % 2 == 0);
 }

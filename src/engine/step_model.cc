@@ -1,8 +1,10 @@
 #include "engine/step_model.h"
 
 #include <algorithm>
+#include <string>
 #include <utility>
 
+#include "base/log.h"
 #include "model/derive.h"
 #include "model/model.h"
 #include "tensor/queue.h"
@@ -43,6 +45,15 @@ struct Runner {
   Workspace workspace;
 };
 
+// No silent fallback: one line for all layers.
+void say_if_slow(const Ops& ops, std::span<const KvShape> layers) {
+  const auto slow = std::ranges::find_if_not(layers, ops.attends);
+  if (slow == layers.end()) return;
+  log_line("attention runs on the reference kernel, many times slower: " + std::string(ops.name) +
+           " takes blocks of 32 tokens and, in bfloat16, even head sizes; here are blocks of " +
+           std::to_string(slow->block_tokens) + " and heads of " + std::to_string(slow->head_dim));
+}
+
 }  // namespace
 
 StepModel step_model(std::shared_ptr<const Model> model, ThreadPool& pool, int64_t block_tokens,
@@ -54,6 +65,7 @@ StepModel step_model(std::shared_ptr<const Model> model, ThreadPool& pool, int64
   for (size_t layer = 0; layer < model->spec.layers.size(); ++layer) {
     result.kv.push_back(model->kv_shape(static_cast<int64_t>(layer), block_tokens));
   }
+  say_if_slow(model->ops, result.kv);
   auto runner = std::make_shared<Runner>(std::move(model), pool, max_rows);
   result.step = [runner](const Batch& batch, KvLayers kv, Mat logits) {
     forward(*runner->model, runner->queue, batch, kv, runner->workspace, logits);

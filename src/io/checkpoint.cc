@@ -1,54 +1,29 @@
 #include "io/checkpoint.h"
 
-#include <simdjson.h>
-
 #include <algorithm>
-#include <map>
 
 #include "io/gguf.h"
+#include "io/pytorch_file.h"
+#include "io/strided_read.h"
 #include "octavo/error.h"
 
 namespace octavo {
 namespace {
 
-constexpr uint64_t kMaxIndexBytes = uint64_t{64} << 20;
-constexpr const char* kSingle = "model.safetensors";
-constexpr const char* kIndex = "model.safetensors.index.json";
+// What training wrappers put before every name (DistributedDataParallel, torch.compile).
+constexpr std::string_view kWrappers[] = {"module.", "_orig_mod.", "_forward_module."};
 
-// Tensor name → shard, each a plain file name: an index must not reach outside its directory.
-std::map<std::string, std::string> read_index(const std::filesystem::path& path) {
-  const std::string text = read_file(path, kMaxIndexBytes);
-  const auto fail = [&](const std::string& problem) -> Error {
-    return {problem, path.string(), "fetch the index again"};
-  };
-  simdjson::dom::parser parser;
-  simdjson::dom::object weight_map;
-  simdjson::dom::element root;
-  if (parser.allocate(text.size() + 1, 64) != simdjson::SUCCESS ||
-      parser.parse(text).get(root) != simdjson::SUCCESS)
-    throw fail("index is not JSON");
-  if (root["weight_map"].get(weight_map) != simdjson::SUCCESS)
-    throw fail("index has no weight_map object");
-  std::map<std::string, std::string> shards;
-  for (const auto field : weight_map) {
-    std::string_view shard;
-    if (field.value.get(shard) != simdjson::SUCCESS)
-      throw fail("shard of " + std::string(field.key) + " is not a string");
-    if (shard.empty() || shard.find('/') != std::string_view::npos || shard == "." ||
-        shard == "..") {
-      throw fail("shard of " + std::string(field.key) +
-                 " is no file of this directory: " + std::string(shard));
-    }
-    shards.emplace(std::string(field.key), std::string(shard));
-  }
-  return shards;
+std::vector<TensorEntry> read_header(const File& file) {
+  const std::string suffix = file.path().extension().string();
+  return suffix == ".bin" || suffix == ".pt" || suffix == ".pth" ? read_pytorch_file(file)
+                                                                 : read_safetensors_header(file);
 }
 
 }  // namespace
 
 void Checkpoint::add_file(const std::filesystem::path& path) {
   File file(path);
-  std::vector<TensorEntry> entries = read_safetensors_header(file);
+  std::vector<TensorEntry> entries = read_header(file);
   add(std::move(file), std::move(entries));
 }
 
@@ -79,18 +54,26 @@ void Checkpoint::add(File file, std::vector<TensorEntry> entries) {
   files_.push_back(std::move(file));
 }
 
-void Checkpoint::open_index(const std::filesystem::path& index) {
-  const auto shards = read_index(index);
-  std::map<std::string, size_t> opened;
-  for (const auto& [tensor, shard] : shards) {
-    if (opened.emplace(shard, files_.size()).second) add_file(directory_ / shard);
-  }
-  for (const auto& [tensor, shard] : shards) {
-    const auto found = tensors_.find(tensor);
-    if (found == tensors_.end() || found->second.file != opened.at(shard)) {
+void Checkpoint::check_index(const WeightFiles& found) const {
+  for (const auto& [tensor, shard] : found.shard_of) {
+    const auto place = tensors_.find(tensor);
+    if (place == tensors_.end() || files_[place->second.file].path().filename() != shard) {
       throw Error("shard " + shard + " does not hold the tensor",
-                  index.string() + ", tensor " + tensor, "fetch index and shards again");
+                  found.index.string() + ", tensor " + tensor, "fetch index and shards again");
     }
+  }
+}
+
+void Checkpoint::strip_wrappers() {
+  for (const std::string_view wrapper : kWrappers) {
+    const auto wrapped = [&](const auto& tensor) { return tensor.first.starts_with(wrapper); };
+    if (tensors_.empty() || !std::all_of(tensors_.begin(), tensors_.end(), wrapped)) continue;
+    std::unordered_map<std::string, Place> bare;
+    for (auto& [name, place] : tensors_) {
+      place.entry.name = name.substr(wrapper.size());
+      bare.emplace(place.entry.name, std::move(place));
+    }
+    tensors_ = std::move(bare);
   }
 }
 
@@ -101,23 +84,10 @@ Checkpoint Checkpoint::open(const std::filesystem::path& directory) {
     checkpoint.add_gguf(directory);
     return checkpoint;
   }
-  std::error_code ignored;
-  // A dangling or cyclic link counts as there: File then says what is wrong with it.
-  const auto there = [&](const char* name) {
-    return std::filesystem::symlink_status(directory / name, ignored).type() >
-           std::filesystem::file_type::not_found;
-  };
-  if (there(kSingle)) {
-    checkpoint.add_file(directory / kSingle);
-  } else if (there(kIndex)) {
-    checkpoint.open_index(directory / kIndex);
-  } else {
-    const bool torch = there("pytorch_model.bin") || there("pytorch_model.bin.index.json");
-    throw Error(
-        torch ? "weights are in PyTorch's .bin form, which is not supported yet" : "no weights",
-        (directory / kSingle).string(),
-        torch ? "convert them to safetensors" : "give a directory with model.safetensors");
-  }
+  const WeightFiles found = find_weight_files(directory);
+  for (const std::filesystem::path& file : found.files) checkpoint.add_file(file);
+  checkpoint.check_index(found);
+  checkpoint.strip_wrappers();
   return checkpoint;
 }
 
@@ -146,7 +116,9 @@ std::vector<std::string> Checkpoint::names() const {
 void Checkpoint::read(const TensorEntry& entry, uint64_t offset, std::span<std::byte> out) const {
   if (offset > entry.bytes || out.size() > entry.bytes - offset)
     throw Error("read past the end of a tensor", where(entry.name), "report this as a bug");
-  files_[place(entry.name).file].read(entry.begin + offset, out);
+  const File& file = files_[place(entry.name).file];
+  if (!entry.strides.empty()) return read_strided(file, entry, offset, out);
+  file.read(entry.begin + offset, out);
 }
 
 std::vector<std::byte> Checkpoint::read_all(const TensorEntry& entry) const {
@@ -155,8 +127,24 @@ std::vector<std::byte> Checkpoint::read_all(const TensorEntry& entry) const {
   return bytes;
 }
 
+bool Checkpoint::same_bytes(const TensorEntry& a, const TensorEntry& b) const {
+  constexpr uint64_t kPieceBytes = uint64_t{1} << 20;  // whole elements of every dtype
+  if (a.dtype != b.dtype || a.bytes != b.bytes) return false;
+  if (place(a.name).file == place(b.name).file && a.begin == b.begin && a.strides == b.strides)
+    return true;
+  std::vector<std::byte> mine, other;
+  for (uint64_t at = 0; at < a.bytes; at += kPieceBytes) {
+    mine.resize(std::min(kPieceBytes, a.bytes - at));
+    other.resize(mine.size());
+    read(a, at, mine);
+    read(b, at, other);
+    if (mine != other) return false;
+  }
+  return true;
+}
+
 void Checkpoint::drop(const TensorEntry& entry) const {
-  files_[place(entry.name).file].drop(entry.begin, entry.bytes);
+  if (entry.strides.empty()) files_[place(entry.name).file].drop(entry.begin, entry.bytes);
 }
 
 uint64_t Checkpoint::total_bytes() const {

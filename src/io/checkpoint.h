@@ -8,12 +8,14 @@
 #include <vector>
 
 #include "io/safetensors.h"
+#include "io/weight_files.h"
 
 namespace octavo {
 
-// The named tensors of a model directory: model.safetensors, or the shards of
-// model.safetensors.index.json; or of a GGUF file with its parts, under the names that it gives.
-// Reads are bounds-checked and may run in several threads.
+// The named tensors of a model directory: safetensors or PyTorch's .bin, in one file or in shards
+// (find_weight_files says which); or of a GGUF file with its parts, under the names that it gives.
+// A prefix that a training wrapper put before every name is left out. Reads are bounds-checked and
+// may run in several threads.
 class Checkpoint {
  public:
   // Throws Error naming file and tensor when there are no weights or they are damaged.
@@ -25,9 +27,12 @@ class Checkpoint {
   const TensorEntry& get(std::string_view name) const;
   std::vector<std::string> names() const;
 
-  // Fills `out` from byte `offset` of the tensor. Throws Error past its end.
+  // Fills `out` from byte `offset` of the tensor, in the order of its shape. Both are whole
+  // elements where the tensor has strides. Throws Error past its end.
   void read(const TensorEntry& entry, uint64_t offset, std::span<std::byte> out) const;
   std::vector<std::byte> read_all(const TensorEntry& entry) const;
+  // True when two tensors have equal bytes; those of one storage are not read.
+  bool same_bytes(const TensorEntry& a, const TensorEntry& b) const;
   // The kernel may forget these bytes of the page cache.
   void drop(const TensorEntry& entry) const;
 
@@ -44,7 +49,9 @@ class Checkpoint {
   void add_file(const std::filesystem::path& path);
   void add_gguf(const std::filesystem::path& path);
   void add(File file, std::vector<TensorEntry> entries);
-  void open_index(const std::filesystem::path& index);
+  // Throws Error where the index names a tensor that its shard does not hold.
+  void check_index(const WeightFiles& found) const;
+  void strip_wrappers();
   const Place& place(std::string_view name) const;
 
   std::filesystem::path directory_;

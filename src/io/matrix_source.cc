@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "octavo/error.h"
+#include "tensor/convert.h"
 
 namespace octavo {
 namespace {
@@ -15,6 +16,7 @@ std::string to_text(const std::vector<int64_t>& shape) {
   return text + "]";
 }
 
+// Any dtype where `types` is empty.
 void expect(const Checkpoint& checkpoint, const TensorEntry& entry,
             const std::vector<int64_t>& shape, std::initializer_list<DType> types) {
   if (entry.shape != shape) {
@@ -23,7 +25,7 @@ void expect(const Checkpoint& checkpoint, const TensorEntry& entry,
                 "config.json and weights do not belong together (vocab_size, hidden_size, heads, "
                 "group_size?)");
   }
-  if (std::find(types.begin(), types.end(), entry.dtype) == types.end()) {
+  if (types.size() > 0 && std::find(types.begin(), types.end(), entry.dtype) == types.end()) {
     throw Error("unexpected dtype " + std::string(name(entry.dtype)), checkpoint.where(entry.name),
                 "the checkpoint is damaged or of another format");
   }
@@ -37,41 +39,49 @@ MatrixSource MatrixSource::open_blocks(MatrixSource source) {
     throw Error("a transposed matrix in blocks", source.checkpoint_->where(entry.name),
                 "convert the model again");
   }
-  expect(*source.checkpoint_, entry, {source.shape_.out, source.shape_.in}, {entry.dtype});
+  expect(*source.checkpoint_, entry, {source.shape_.out, source.shape_.in}, {});
   source.format_ = block_format(entry.block);
   return source;
 }
 
-MatrixSource MatrixSource::open(const Checkpoint& checkpoint,
-                                const std::optional<CompressedTensors>& quantization,
+MatrixSource MatrixSource::open(const Checkpoint& checkpoint, const Quantization& quantization,
                                 const std::string& name, const MatrixShape& shape) {
   MatrixSource source;
   source.checkpoint_ = &checkpoint;
   source.shape_ = shape;
-  const TensorEntry* packed = quantization ? checkpoint.find(name + ".weight_packed") : nullptr;
+  const TensorEntry* packed =
+      quantization.packed ? checkpoint.find(name + ".weight_packed") : nullptr;
   if (packed == nullptr) {
     source.data_ = &checkpoint.get(name + ".weight");
     if (source.data_->block != BlockType::none) return open_blocks(std::move(source));
     const auto stored =
         shape.transposed ? std::vector{shape.in, shape.out} : std::vector{shape.out, shape.in};
-    expect(checkpoint, *source.data_, stored, {DType::f32, DType::f16, DType::bf16});
-    source.format_ = {.scheme = Scheme::dense, .dtype = source.data_->dtype};
+    expect(checkpoint, *source.data_, stored, {});
+    const DType type = source.data_->dtype;
+    const bool direct = type == DType::f32 || type == DType::f16 || type == DType::bf16;
+    if (size_bytes(type) == 1) {
+      if (auto scales =
+              ElementScales::find(checkpoint, name, shape.out, shape.in, quantization.block))
+        source.element_scales_ = std::make_shared<const ElementScales>(std::move(*scales));
+    }
+    source.format_ = {.scheme = Scheme::dense, .dtype = direct ? type : DType::f32};
     return source;
   }
-  const int64_t group = quantization->group_size > 0 ? quantization->group_size : shape.in;
-  const int64_t bits = quantization->bits, groups = (shape.in + group - 1) / group;
+  const CompressedTensors& settings = *quantization.packed;
+  const int64_t group = settings.group_size > 0 ? settings.group_size : shape.in;
+  const int64_t bits = settings.bits, groups = (shape.in + group - 1) / group;
   source.shape_.transposed = false;
   source.data_ = packed;
   expect(checkpoint, *packed, {shape.out, (shape.in * bits + 31) / 32}, {DType::i32});
   source.scales_ = &checkpoint.get(name + ".weight_scale");
   expect(checkpoint, *source.scales_, {shape.out, groups}, {DType::f32, DType::f16, DType::bf16});
-  if (!quantization->symmetric) {
+  if (!settings.symmetric) {
     source.zeros_ = &checkpoint.get(name + ".weight_zero_point");
     expect(checkpoint, *source.zeros_, {(shape.out * bits + 31) / 32, groups}, {DType::i32});
   }
   source.format_ = {.scheme = Scheme::affine,
                     .dtype = source.scales_->dtype,
-                    .bits = quantization->bits,
+                    .bits = settings.bits,
                     .group_size = group};
   return source;
 }
@@ -104,10 +114,9 @@ void MatrixSource::read_stored(int64_t begin, int64_t end, std::byte* data, std:
                                std::byte* zeros) const {
   const PlaneBytes row = plane_bytes(format_, 1, shape_.in);
   const int64_t count = end - begin;
-  if (format_.scheme != Scheme::affine) {
-    if (shape_.transposed) return read_transposed(begin, end, data);
+  if (format_.scheme == Scheme::block)
     return checkpoint_->read(*data_, begin * row.data, {data, count * row.data});
-  }
+  if (format_.scheme == Scheme::dense) return read_dense(begin, end, data);
   // Stored rows are padded to whole 32-bit words.
   const size_t stored_bytes = data_->bytes / shape_.out;
   std::vector<std::byte> words(stored_bytes * count);
@@ -122,12 +131,27 @@ void MatrixSource::read_stored(int64_t begin, int64_t end, std::byte* data, std:
   }
 }
 
-void MatrixSource::read_transposed(int64_t begin, int64_t end, std::byte* data) const {
-  const size_t size = size_bytes(format_.dtype);
-  std::vector<std::byte> column(static_cast<size_t>(end - begin) * size);
+void MatrixSource::read_dense(int64_t begin, int64_t end, std::byte* data) const {
+  if (data_->dtype == format_.dtype) return read_elements(begin, end, data);
+  const auto count = static_cast<size_t>((end - begin) * shape_.in);
+  std::vector<std::byte> stored(count * static_cast<size_t>(size_bytes(data_->dtype)));
+  read_elements(begin, end, stored.data());
+  const std::span<float> values(reinterpret_cast<float*>(data), count);
+  to_floats(data_->dtype, stored, values);
+  if (element_scales_ != nullptr) element_scales_->apply(begin, end, values);
+}
+
+// Rows of the matrix in the stored type.
+void MatrixSource::read_elements(int64_t begin, int64_t end, std::byte* data) const {
+  const size_t size = size_bytes(data_->dtype), count = end - begin;
+  if (!shape_.transposed) {
+    const size_t row_bytes = shape_.in * size;
+    return checkpoint_->read(*data_, begin * row_bytes, {data, count * row_bytes});
+  }
+  std::vector<std::byte> column(count * size);
   for (int64_t k = 0; k < shape_.in; ++k) {
     checkpoint_->read(*data_, (k * shape_.out + begin) * size, column);
-    for (int64_t r = 0; r < end - begin; ++r)
+    for (size_t r = 0; r < count; ++r)
       std::memcpy(data + (r * shape_.in + k) * size, column.data() + r * size, size);
   }
 }
@@ -151,6 +175,15 @@ void MatrixSource::unpack_zeros(int64_t begin, int64_t end, std::byte* zeros) co
           static_cast<std::byte>(pair >> (bit % 32) & ((1u << bits) - 1));
     }
   }
+}
+
+std::vector<std::string> MatrixSource::tensors() const {
+  std::vector<std::string> names;
+  for (const TensorEntry* entry : {data_, scales_, zeros_}) {
+    if (entry != nullptr) names.push_back(entry->name);
+  }
+  if (element_scales_ != nullptr) names.push_back(element_scales_->tensor());
+  return names;
 }
 
 void MatrixSource::drop() const { checkpoint_->drop(*data_); }

@@ -1,12 +1,12 @@
 #pragma once
 
 #include <cstddef>
-#include <optional>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "io/checkpoint.h"
-#include "io/compressed_tensors.h"
+#include "io/quantization.h"
 #include "tensor/weight.h"
 
 namespace octavo {
@@ -28,13 +28,17 @@ struct MatrixShape {
 // A matrix on disk in whatever form the checkpoint keeps it, read by rows into the `rows` packing.
 class MatrixSource {
  public:
-  // The matrix NAME: NAME.weight, or the tensors of a quantized form. Throws Error naming the
-  // tensor when it is missing or not of `shape`.
-  static MatrixSource open(const Checkpoint& checkpoint,
-                           const std::optional<CompressedTensors>& quantization,
+  // The matrix NAME: NAME.weight, or the tensors of a quantized form. Elements that no kernel reads
+  // (f64, integers, 8-bit floats with or without scales) become f32 as they are read. Throws Error
+  // naming the tensor when it is missing or not of `shape`.
+  static MatrixSource open(const Checkpoint& checkpoint, const Quantization& quantization,
                            const std::string& name, const MatrixShape& shape);
 
+  // As read() gives it.
   const Format& format() const { return format_; }
+  DType stored() const { return data_->dtype; }
+  // Names of the stored tensors that it reads.
+  std::vector<std::string> tensors() const;
   const MatrixShape& shape() const { return shape_; }
 
   // Planes of some rows, owned.
@@ -50,13 +54,15 @@ class MatrixSource {
   static MatrixSource open_blocks(MatrixSource source);  // the rest of open()
   void read_stored(int64_t begin, int64_t end, std::byte* data, std::byte* scales,
                    std::byte* zeros) const;
-  void read_transposed(int64_t begin, int64_t end, std::byte* data) const;
+  void read_dense(int64_t begin, int64_t end, std::byte* data) const;
+  void read_elements(int64_t begin, int64_t end, std::byte* data) const;
   void unpack_zeros(int64_t begin, int64_t end, std::byte* zeros) const;
 
   const Checkpoint* checkpoint_ = nullptr;
   const TensorEntry* data_ = nullptr;
   const TensorEntry* scales_ = nullptr;
-  const TensorEntry* zeros_ = nullptr;  // null: symmetric
+  const TensorEntry* zeros_ = nullptr;                   // null: symmetric
+  std::shared_ptr<const ElementScales> element_scales_;  // null: none; shared by copies of this
   MatrixShape shape_;
   Format format_;
 };

@@ -20,7 +20,8 @@ struct TensorEntry {
   DType dtype = DType::f32;
   BlockType block = BlockType::none;  // else `dtype` says nothing (GGUF)
   std::vector<int64_t> shape;
-  uint64_t begin = 0, bytes = 0;  // absolute in the file
+  uint64_t begin = 0, bytes = 0;      // absolute in the file; bytes of the elements alone
+  std::vector<int64_t> strides = {};  // in elements; empty: contiguous
 
   int64_t elements() const;
   std::string_view type_name() const;  // "BF16", "Q4_K"

@@ -161,6 +161,7 @@ Config Config::needed_section(std::string_view key) const {
 }
 
 std::string Config::architecture() const {
+  if (has("architecture_alias")) return text("architecture_alias");
   const auto names = texts_or_empty("architectures");
   return names.empty() ? text("model_type") : names.front();
 }

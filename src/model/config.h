@@ -44,7 +44,7 @@ class Config {
   std::optional<Config> section(std::string_view key) const;
   Config needed_section(std::string_view key) const;
 
-  // "LlamaForCausalLM" from `architectures`, else model_type.
+  // "LlamaForCausalLM" from architecture_alias, else `architectures`, else model_type.
   std::string architecture() const;
   const Json& json() const;
   const std::string& where() const { return where_; }
@@ -79,7 +79,7 @@ Dims read_dims(const Config& c, const DimNames& names = {});
 // Rotary embedding of heads of `head_dim`: rope_parameters (transformers 5, also per layer type) or
 // rope_theta and rope_scaling. `theta` stands in where the config has none.
 struct RopeKeys {
-  std::string_view layer_type = {};  // entry of a nested rope_parameters
+  std::string_view layer_type = "full_attention";  // entry of a nested rope_parameters
   std::string_view theta = "rope_theta", partial = "partial_rotary_factor";
   double default_theta = 10000;
   double default_partial = 1;

@@ -18,6 +18,12 @@ struct Family {
 // case.
 std::span<const Family> families();
 
+// An architecture that is known and cannot run yet.
+struct OpenFamily {
+  std::string_view architecture, needs;  // "mixture of experts"
+};
+std::span<const OpenFamily> open_families();
+
 // The spec of a config's architecture. Throws Error that names the architecture and what is
 // supported.
 ModelSpec spec_of(const Config& c);
@@ -37,6 +43,7 @@ struct Parts {
   NormSpec norm;  // of the layers and the last one
   AttentionSpec attention;
   MlpSpec mlp;
+  bool tied = false;
 
   void set_biases(bool attention_bias, bool mlp_bias);
   // Pre-norm and sequential.
@@ -62,13 +69,16 @@ struct PartKeys {
   std::optional<Act> fixed_act = {};  // likewise
   bool gated = true;
   std::optional<RopeKeys> rope = RopeKeys{};  // none: no rope
+  bool tied = false;  // where tie_word_embeddings is absent: the embedding is the head
 };
 Parts read_parts(const Config& c, const PartKeys& keys = {});
 
-// A decoder of equal layers with the usual embedding and an untied head; the family edits what
-// differs.
-ModelSpec decoder(const Config& c, const Parts& parts);
-ModelSpec decoder(const Config& c, const Parts& parts, const LayerSpec& layer);
+// A decoder of equal layers with the usual embedding and head; the family edits what differs.
+ModelSpec decoder(const Parts& parts);
+ModelSpec decoder(const Parts& parts, const LayerSpec& layer);
+
+// The same with norms behind the blocks only.
+ModelSpec decoder_with_norms_behind(const Parts& parts);
 
 // Gives the layers where `chosen` holds another mixer.
 void set_mixer(ModelSpec& spec, const std::vector<bool>& chosen, const MixerSpec& mixer);

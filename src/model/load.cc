@@ -4,15 +4,18 @@
 #include <cstring>
 #include <exception>
 #include <mutex>
+#include <optional>
 
 #include "base/half.h"
 #include "base/json.h"
 #include "io/checkpoint.h"
 #include "model/config.h"
 #include "model/derive.h"
+#include "model/load_plan.h"
 #include "model/model.h"
 #include "model/source.h"
 #include "octavo/error.h"
+#include "tensor/convert.h"
 
 namespace octavo {
 namespace {
@@ -42,21 +45,26 @@ struct VectorJob {
 // Plans all reads from the spec, reserves memory once, then reads in slices.
 class Loader {
  public:
-  Loader(Model& model, const Checkpoint& checkpoint, std::optional<CompressedTensors> quantization)
+  // A plan that is only looked at goes on where a tensor is missing.
+  enum class Purpose : uint8_t { load, look };
+
+  Loader(Model& model, const Checkpoint& checkpoint, Quantization quantization, Purpose purpose)
       : model_(model),
         checkpoint_(checkpoint),
         quantization_(std::move(quantization)),
-        root_(root_in_use(model.spec, checkpoint)) {}
-
-  const TensorEntry& stored_embedding() const {
-    return checkpoint_.get(root_ + model_.spec.names.embedding + ".weight");
+        root_(root_in_use(model.spec, checkpoint)),
+        purpose_(purpose) {
+    settle_head();
   }
+
+  // Null when the embedding is missing.
+  const TensorEntry* stored_embedding() const { return checkpoint_.find(embedding_ + ".weight"); }
 
   void plan() {
     const ModelSpec& spec = model_.spec;
     const Names& n = spec.names;
     const int64_t width = embedding_width(spec);
-    matrix(model_.embedding, root_ + n.embedding, {.out = spec.vocab, .in = width});
+    matrix(model_.embedding, embedding_, {.out = spec.vocab, .in = width});
     if (spec.embedding.width > 0) {
       matrix(model_.project_in.weight, root_ + n.project_in, {.out = spec.hidden, .in = width});
       matrix(model_.project_out.weight, root_ + n.project_out, {.out = width, .in = spec.hidden});
@@ -68,8 +76,28 @@ class Loader {
     model_.layers.resize(spec.layers.size());
     for (size_t i = 0; i < spec.layers.size(); ++i) plan_layer(static_cast<int64_t>(i));
     norm(model_.final_norm, spec.final_norm, root_ + n.final_norm, spec.hidden);
-    if (!spec.head.tied) matrix(model_.head.weight, n.head, {.out = spec.vocab, .in = width});
-    if (spec.head.bias) vector(model_.head.bias, n.head + ".bias", {}, spec.vocab, spec.vocab);
+    attempt([&] { plan_head(); });
+  }
+
+  // What plan() found, without reading any weights.
+  LoadPlan summary() {
+    LoadPlan plan{.used = {}, .problems = std::move(problems_), .formats = {}};
+    std::vector<size_t> offsets;
+    plan.weight_bytes = measure(offsets);
+    for (const MatrixJob& job : matrices_) {
+      for (std::string& name : job.source.tensors()) plan.used.insert(std::move(name));
+      std::string format = to_string(job.target->format);
+      if (job.source.format().scheme == Scheme::dense &&
+          job.source.stored() != job.target->format.dtype)
+        format += " from " + to_string(Format{.dtype = job.source.stored()});
+      plan.formats[format] += job.target->out * job.target->in;
+    }
+    for (const VectorJob& job : vectors_) {
+      for (const TensorEntry* entry : job.entries) plan.used.insert(entry->name);
+    }
+    plan.used.insert(scalars_.begin(), scalars_.end());
+    if (model_.spec.head.tied) plan.used.insert(model_.spec.names.head + ".weight");
+    return plan;
   }
 
   void run(ThreadPool& pool, const LoadOptions& options) {
@@ -80,6 +108,45 @@ class Loader {
   }
 
  private:
+  // Which tensors are embedding and head. A tied model whose file holds both, unlike, has a head of
+  // its own; one that holds the head alone embeds with it (as transformers 5 does).
+  void settle_head() {
+    ModelSpec& spec = model_.spec;
+    embedding_ = root_ + spec.names.embedding;
+    const TensorEntry* embedding = checkpoint_.find(embedding_ + ".weight");
+    const TensorEntry* head = checkpoint_.find(spec.names.head + ".weight");
+    if (!spec.head.tied || head == nullptr) return;
+    if (embedding == nullptr) {
+      embedding_ = spec.names.head;
+    } else if (head->shape == embedding->shape && !checkpoint_.same_bytes(*embedding, *head)) {
+      spec.head.tied = false;
+    }
+  }
+
+  void plan_head() {
+    const ModelSpec& spec = model_.spec;
+    const std::string& name = spec.names.head;
+    if (!spec.head.tied && checkpoint_.find(name + ".weight") == nullptr &&
+        checkpoint_.find(name + ".weight_packed") == nullptr) {
+      throw Error("the output head is missing", checkpoint_.where(name + ".weight"),
+                  "fetch the checkpoint again, or set tie_word_embeddings to true in config.json "
+                  "if the embedding table is the head");
+    }
+    const int64_t width = embedding_width(spec);
+    if (!spec.head.tied) matrix(model_.head.weight, name, {.out = spec.vocab, .in = width});
+    if (spec.head.bias) vector(model_.head.bias, name + ".bias", {}, spec.vocab, spec.vocab);
+  }
+
+  template <class Work>
+  void attempt(const Work& work) {
+    if (purpose_ == Purpose::load) return work();
+    try {
+      work();
+    } catch (const Error& error) {
+      problems_.push_back(error.what());
+    }
+  }
+
   void plan_layer(int64_t i) {
     const ModelSpec& spec = model_.spec;
     const LayerSpec& layer = spec.layers[i];
@@ -96,14 +163,16 @@ class Loader {
          attention.heads * attention.head_dim);
     const MlpSpec& mlp = std::get<MlpSpec>(layer.ffn);
     norm(weights.down_norm, mlp.down_norm, full(spec.names.down_norm), mlp.hidden);
-    if (mlp.act == Act::xielu) weights.act = read_xielu(full(spec.names.act));
+    if (mlp.act == Act::xielu) attempt([&] { weights.act = read_xielu(full(spec.names.act)); });
     if (attention.rope) weights.rope = rope_index(*attention.rope);
     for (const MatrixPart& part : layer_matrices(spec, i, root_)) {
       Linear& linear = weights.linear(part.role);
-      matrices_.push_back({&linear.weight,
-                           MatrixSource::open(checkpoint_, quantization_, part.name, part.stored),
-                           part.rows});
-      linear.weight.out = part.out;
+      attempt([&] {
+        matrices_.push_back({&linear.weight,
+                             MatrixSource::open(checkpoint_, quantization_, part.name, part.stored),
+                             part.rows});
+        linear.weight.out = part.out;
+      });
       if (part.bias) vector(linear.bias, part.name + ".bias", part.rows, part.out, part.stored.out);
     }
   }
@@ -117,8 +186,11 @@ class Loader {
   }
 
   void matrix(Weight& target, const std::string& name, const MatrixShape& shape) {
-    matrices_.push_back({&target, MatrixSource::open(checkpoint_, quantization_, name, shape), {}});
-    target.out = shape.out;
+    attempt([&] {
+      matrices_.push_back(
+          {&target, MatrixSource::open(checkpoint_, quantization_, name, shape), {}});
+      target.out = shape.out;
+    });
   }
 
   void norm(NormWeights& target, const NormSpec& spec, const std::string& name, int64_t features) {
@@ -135,13 +207,15 @@ class Loader {
     const size_t at = name.find("{}");
     if (qk.norm.kind == NormSpec::Kind::none || at == std::string::npos)
       return norm(target, qk.norm, name, a.head_dim * (shared ? 1 : heads));
-    VectorJob job{&target.weight, {}, {}, heads * a.head_dim};
-    for (int64_t h = 0; h < heads; ++h) {
-      std::string one = name;
-      one.replace(at, 2, std::to_string(h));
-      job.entries.push_back(&checked(one + ".weight", {{a.head_dim}}));
-    }
-    vectors_.push_back(std::move(job));
+    attempt([&] {
+      VectorJob job{&target.weight, {}, {}, heads * a.head_dim};
+      for (int64_t h = 0; h < heads; ++h) {
+        std::string one = name;
+        one.replace(at, 2, std::to_string(h));
+        job.entries.push_back(&checked(one + ".weight", {{a.head_dim}}));
+      }
+      vectors_.push_back(std::move(job));
+    });
   }
 
   std::array<float, 4> read_xielu(const std::string& name) {
@@ -149,8 +223,11 @@ class Loader {
       const std::string full = name + "." + field;
       if (otherwise && checkpoint_.find(full) == nullptr) return *otherwise;
       const TensorEntry& entry = checked(full, {{}, {1}});
+      scalars_.push_back(full);
       const auto raw = checkpoint_.read_all(entry);
-      return element({.format = {.dtype = entry.dtype}, .out = 1, .in = 1, .data = raw}, 0, 0);
+      float value = 0;
+      to_floats(entry.dtype, raw, {&value, 1});
+      return value;
     };
     const auto softplus = [](float v) { return v > 20 ? v : std::log1p(std::exp(v)); };
     const float beta = scalar("beta", 0.5f);
@@ -160,9 +237,11 @@ class Loader {
 
   void vector(Vec& target, const std::string& name, const RowMap& rows, int64_t count,
               int64_t stored) {
-    const std::vector<int64_t> flat{stored},
-        heads{stored / std::max<int64_t>(1, last_of(name)), last_of(name)};
-    vectors_.push_back({&target, {&checked(name, {flat, heads})}, rows, count});
+    attempt([&] {
+      const std::vector<int64_t> flat{stored},
+          heads{stored / std::max<int64_t>(1, last_of(name)), last_of(name)};
+      vectors_.push_back({&target, {&checked(name, {flat, heads})}, rows, count});
+    });
   }
 
   // The last extent of a tensor: weights of heads may be stored [heads, head_dim].
@@ -171,7 +250,7 @@ class Loader {
     return entry.shape.empty() ? 1 : entry.shape.back();
   }
 
-  // A float tensor that has one of `shapes`. Throws Error otherwise.
+  // A tensor that has one of `shapes`. Throws Error otherwise.
   const TensorEntry& checked(const std::string& name,
                              std::initializer_list<std::vector<int64_t>> shapes) const {
     const TensorEntry& entry = checkpoint_.get(name);
@@ -182,25 +261,23 @@ class Loader {
       throw Error("shape is not [" + wanted + "] as config.json asks", checkpoint_.where(name),
                   "config.json and weights do not belong together");
     }
-    const bool plain =
-        entry.dtype == DType::f32 || entry.dtype == DType::f16 || entry.dtype == DType::bf16;
-    if (!plain || entry.block != BlockType::none) {
-      throw Error("unexpected dtype " + std::string(entry.type_name()), checkpoint_.where(name),
-                  "the checkpoint is damaged");
+    if (entry.block != BlockType::none) {
+      throw Error("a vector in blocks of " + std::string(entry.type_name()),
+                  checkpoint_.where(name), "convert the model again");
     }
     return entry;
   }
 
-  // One buffer for everything: planes and vectors one after another, 64-byte aligned, all lengths
-  // known from the plan.
-  void reserve() {
+  // Settles how each matrix is kept. One buffer for everything: planes and vectors one after
+  // another, 64-byte aligned, all lengths known from the plan. Appends offset and length of each
+  // plane, the offset of each vector; returns the sum.
+  size_t measure(std::vector<size_t>& offsets) {
     size_t total = 0;
     const auto place = [&](size_t bytes) {
       const size_t at = total;
       total += (bytes + 63) / 64 * 64;
       return at;
     };
-    std::vector<size_t> offsets;
     for (const MatrixJob& job : matrices_) {
       job.target->in = job.source.shape().in;
       job.target->format = model_.ops.preferred(job.source.format(), job.target->out,
@@ -213,7 +290,12 @@ class Loader {
       }
     }
     for (const VectorJob& job : vectors_) offsets.push_back(place(job.count * sizeof(float)));
-    model_.memory = HugeBuffer(total);
+    return total;
+  }
+
+  void reserve() {
+    std::vector<size_t> offsets;
+    model_.memory = HugeBuffer(measure(offsets));
     const size_t* at = offsets.data();
     const auto take = [&] {
       const std::span<const std::byte> plane(model_.memory.data() + at[0], at[1]);
@@ -277,32 +359,36 @@ class Loader {
     const int64_t run = job.rows.run > 0 ? job.rows.run : count;
     for (const TensorEntry* entry : job.entries) {
       const auto raw = checkpoint_.read_all(*entry);
-      const Weight view{
-          .format = {.dtype = entry->dtype}, .out = 1, .in = entry->elements(), .data = raw};
+      std::vector<float> stored(static_cast<size_t>(entry->elements()));
+      to_floats(entry->dtype, raw, stored);
       for (int64_t i = 0; i < count; ++i)
-        *out++ = element(view, 0, job.rows.first + i / run * job.rows.stride + i % run);
+        *out++ = stored[job.rows.first + i / run * job.rows.stride + i % run];
     }
   }
 
   Model& model_;
   const Checkpoint& checkpoint_;
-  std::optional<CompressedTensors> quantization_;
-  std::string root_;
+  Quantization quantization_;
+  std::string root_, embedding_;  // prefix in use; full name of the embedding
+  Purpose purpose_;
+  std::vector<std::string> problems_;
   std::vector<MatrixJob> matrices_;
   std::vector<VectorJob> vectors_;
+  std::vector<std::string> scalars_;  // tensors read while planning
 };
 
 // Rounding the factors to bf16 costs less than what a block format of 8 bits or less has cost.
-Compute compute_for(DTypeChoice choice, const TensorEntry& stored) {
-  const bool coarse = stored.dtype == DType::bf16 || stored.block != BlockType::none;
+Compute compute_for(DTypeChoice choice, const TensorEntry* stored) {
+  const bool coarse =
+      stored != nullptr && (stored->dtype == DType::bf16 || stored->block != BlockType::none);
   if (choice == DTypeChoice::automatic) return coarse ? Compute::bf16 : Compute::f32;
   return choice == DTypeChoice::bfloat16 ? Compute::bf16 : Compute::f32;
 }
 
-std::optional<CompressedTensors> read_quantization(const Config& config) {
+Quantization read_quantization(const Config& config) {
   const auto section = config.section("quantization_config");
-  if (!section) return std::nullopt;
-  return CompressedTensors::parse(section->json(), section->where());
+  if (!section) return {};
+  return Quantization::parse(section->json(), section->where());
 }
 
 }  // namespace
@@ -327,12 +413,22 @@ std::unique_ptr<Model> load_model(const std::filesystem::path& path, const Ops& 
   auto model = std::make_unique<Model>();
   model->spec = std::move(source.spec);
   model->ops = ops;
-  Loader loader(*model, source.checkpoint, read_quantization(source.config));
+  Loader loader(*model, source.checkpoint, read_quantization(source.config), Loader::Purpose::load);
   loader.plan();
   model->compute = compute_for(options.dtype, loader.stored_embedding());
   model->kv_dtype = model->compute == Compute::bf16 ? DType::bf16 : DType::f32;
   loader.run(pool, options);
   return model;
+}
+
+LoadPlan plan_load(const ModelSource& source, const Ops& ops, DTypeChoice dtype) {
+  Model model;
+  model.spec = source.spec;
+  model.ops = ops;
+  Loader loader(model, source.checkpoint, read_quantization(source.config), Loader::Purpose::look);
+  loader.plan();
+  model.compute = compute_for(dtype, loader.stored_embedding());
+  return loader.summary();
 }
 
 }  // namespace octavo

@@ -37,7 +37,8 @@ Parts read_parts(const Config& c, const PartKeys& keys) {
                         .kv_heads = d.kv_heads,
                         .head_dim = d.head_dim,
                         .scale = default_scale(d.head_dim)},
-          .mlp = {.hidden = d.ffn, .act = act_of(c, keys), .gated = keys.gated}};
+          .mlp = {.hidden = d.ffn, .act = act_of(c, keys), .gated = keys.gated},
+          .tied = c.flag_or("tie_word_embeddings", keys.tied)};
   if (keys.rope) p.attention.rope = read_rope(c, d.head_dim, *keys.rope);
   return p;
 }
@@ -46,19 +47,27 @@ float default_scale(int64_t head_dim) {
   return static_cast<float>(1 / std::sqrt(static_cast<double>(head_dim)));
 }
 
-ModelSpec decoder(const Config& c, const Parts& parts, const LayerSpec& layer) {
+ModelSpec decoder(const Parts& parts, const LayerSpec& layer) {
   ModelSpec spec;
   spec.hidden = parts.dims.hidden;
   spec.vocab = parts.dims.vocab;
   spec.max_positions = parts.dims.max_positions;
   spec.layers.assign(parts.dims.layers, layer);
   spec.final_norm = parts.norm;
-  spec.head.tied = c.flag_or("tie_word_embeddings", false);
+  spec.head.tied = parts.tied;
   spec.names.root = "model.";
   return spec;
 }
 
-ModelSpec decoder(const Config& c, const Parts& parts) { return decoder(c, parts, parts.layer()); }
+ModelSpec decoder(const Parts& parts) { return decoder(parts, parts.layer()); }
+
+ModelSpec decoder_with_norms_behind(const Parts& p) {
+  ModelSpec spec =
+      decoder(p, {.mixer = p.attention, .post_mixer = p.norm, .ffn = p.mlp, .post_ffn = p.norm});
+  spec.names.post_mixer = "post_attention_layernorm";
+  spec.names.post_ffn = "post_feedforward_layernorm";
+  return spec;
+}
 
 void set_mixer(ModelSpec& spec, const std::vector<bool>& chosen, const MixerSpec& mixer) {
   for (size_t i = 0; i < spec.layers.size(); ++i) {

@@ -138,6 +138,9 @@ struct Ops {
   void (*write_kv)(Queue&, ConstHeads k, ConstHeads v, std::span<const int32_t> slots,
                    const KvLayer& kv) noexcept = nullptr;
   void (*attention)(Queue&, const Attention&) noexcept = nullptr;
+  // Whether `attention` has a kernel of its own for such a cache. Without one it computes as the
+  // reference does, many times slower: whoever sets the cache up says so once.
+  bool (*attends)(const KvShape&) noexcept = nullptr;
 };
 
 namespace reference {

@@ -29,6 +29,11 @@ void check(const Recipe& recipe) {
                 "use 32, 64, 128 or 0 for one group a row");
 }
 
+// What readers of the format expect of scales.
+bool is_float(DType type) {
+  return type == DType::f32 || type == DType::f16 || type == DType::bf16;
+}
+
 Step quantized(const TensorEntry& entry, const std::string& matrix, const MatrixShape& shape,
                const Recipe& recipe) {
   const int64_t group = recipe.group_size > 0 ? recipe.group_size : shape.in;
@@ -38,10 +43,11 @@ Step quantized(const TensorEntry& entry, const std::string& matrix, const Matrix
             .shape = shape,
             .group_size = group,
             .groups = groups,
+            .scale_dtype = is_float(entry.dtype) ? entry.dtype : DType::f32,
             .outputs = {}};
   step.outputs.push_back(
       {matrix + ".weight_packed", DType::i32, {shape.out, (shape.in * bits + 31) / 32}});
-  step.outputs.push_back({matrix + ".weight_scale", entry.dtype, {shape.out, groups}});
+  step.outputs.push_back({matrix + ".weight_scale", step.scale_dtype, {shape.out, groups}});
   step.outputs.push_back({matrix + ".weight_shape", DType::i64, {2}});
   if (!recipe.symmetric)
     step.outputs.push_back(

@@ -18,6 +18,7 @@ struct Step {
   std::string matrix;  // the matrix's name where it is quantized, else empty: the tensor is copied
   MatrixShape shape;   // of the stored matrix
   int64_t group_size = 0, groups = 0;  // groups of a row
+  DType scale_dtype = DType::f32;
   std::vector<TensorPlan> outputs;
 };
 

@@ -126,11 +126,10 @@ class Job {
   // Slices of rows in parallel; each writes its own place, so the bytes do not depend on the
   // threads.
   QuantizedMatrix round(const quant::Step& step) {
-    const MatrixSource source =
-        MatrixSource::open(checkpoint_, std::nullopt, step.matrix, step.shape);
+    const MatrixSource source = MatrixSource::open(checkpoint_, {}, step.matrix, step.shape);
     const int64_t out = step.shape.out, in = step.shape.in, groups = step.groups;
     const int64_t row_bytes = (in * recipe_.bits + 7) / 8,
-                  scale_bytes = groups * size_bytes(step.source->dtype);
+                  scale_bytes = groups * size_bytes(step.scale_dtype);
     QuantizedMatrix matrix{.data = std::vector<std::byte>(out * row_bytes),
                            .scales = std::vector<std::byte>(out * scale_bytes),
                            .zeros = std::vector<uint8_t>(out * groups),
@@ -169,7 +168,7 @@ class Job {
                   "the checkpoint is damaged: fetch it again", Error::Kind::failure);
     }
     return quant::round_rows(values, step.shape.in, recipe_.bits, step.group_size,
-                             recipe_.symmetric, step.source->dtype);
+                             recipe_.symmetric, step.scale_dtype);
   }
 
   MatrixReport summarize(const quant::Step& step,
@@ -233,7 +232,8 @@ void copy_companions(const std::filesystem::path& from, const std::filesystem::p
   for (const auto& entry : std::filesystem::directory_iterator(from)) {
     const std::string name = entry.path().filename().string();
     const bool weights = name.ends_with(".safetensors") || name.ends_with(".bin") ||
-                         name.ends_with(".gguf") || name.ends_with(".safetensors.index.json");
+                         name.ends_with(".gguf") || name.ends_with(".pt") ||
+                         name.ends_with(".pth") || name.ends_with(".index.json");
     if (!entry.is_regular_file() || weights || name == "config.json" ||
         name.starts_with("quantization_report.") || entry.file_size() > kMaxBytes)
       continue;

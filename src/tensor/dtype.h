@@ -19,7 +19,11 @@ enum class DType : uint8_t {
   u8,
   boolean,
   f8_e4m3,
-  f8_e5m2
+  f8_e5m2,
+  u64,
+  u32,
+  u16,
+  f8_e8m0  // powers of two, of scales
 };
 
 int64_t size_bytes(DType type);

@@ -84,6 +84,17 @@ TEST_P(AttentionOps, sees_no_further_than_its_window_and_caps_its_scores) {
   }
 }
 
+TEST_P(AttentionOps, says_which_caches_it_takes) {
+  const KvShape usual{.kv_heads = 2, .head_dim = 64, .dtype = DType::bf16};
+  EXPECT_TRUE(ops_.attends(usual));
+  KvShape small_blocks = usual, odd_heads = usual;
+  small_blocks.block_tokens = 16;
+  odd_heads.head_dim = 15;
+  const bool all = ops_.attention_name == "reference";
+  EXPECT_EQ(ops_.attends(small_blocks), all);
+  EXPECT_EQ(ops_.attends(odd_heads), all);
+}
+
 TEST_P(AttentionOps, biases_scores_by_distance) {
   using Bias = AttentionShape::Bias;
   const std::vector<Chunk> chunks{{3, 17, 17}, {6, 1, 256}, {7, 200, 257}, {8, 300, 600}};

@@ -192,8 +192,20 @@ class CliTest(unittest.TestCase):
         self.assertEqual(report["memory"]["kv_bytes_per_1k_tokens"]["F32"], 2 * 2 * 16 * 4 * 1000)   # layers, k and v, head size
         self.assertIn("attention", report["kernels"])
         self.assertEqual([group["layers"] for group in report["layers"]], ["0-1"])
+        self.assertEqual((report["load"]["missing"], report["load"]["unused"]), ([], []))
+        self.assertEqual(set(report["load"]["formats"]), {"f32"})
+        self.assertIn("attention", report["spec"]["layer 0-1"])
+        text = self.octavo("inspect", self.model).stdout
+        self.assertIn("rms norm (eps 1e-05)", text)
+        self.assertNotIn("unused", text)
         supported = json.loads(self.octavo("inspect", "--supported", "--json").stdout)
-        self.assertIn("LlamaForCausalLM", [family["architecture"] for family in supported])
+        self.assertIn("LlamaForCausalLM", [family["architecture"] for family in supported["supported"]])
+        self.assertIn("MixtralForCausalLM", [family["architecture"] for family in supported["open"]])
+
+    def test_the_page_of_models_is_what_the_registry_says(self) -> None:
+        registry = self.octavo("inspect", "--supported", "--json").stdout
+        page = subprocess.run([sys.executable, ROOT / "tools/write_models_page.py"], input=registry, stdout=subprocess.PIPE, text=True, check=True).stdout
+        self.assertEqual((ROOT / "docs/models.md").read_text(encoding="utf-8"), page, "write it again")
 
     def test_completion_knows_every_command(self) -> None:
         for kind in ("bash", "zsh", "man"):

@@ -1,7 +1,7 @@
 """Batches of token rows. Batch k depends on the seed and k alone, so a resumed run needs no state."""
 
 import torch
-from demo_language import chat
+from demo_language import chat, tracking
 from demo_language.documents import stream
 
 
@@ -16,20 +16,29 @@ class Batches:
         self._ends = line_ends | {vocabulary[token] for token in (chat.BOS, chat.EOS, chat.END)}
 
     def batch(self, index, rows, length, mix):
-        """Tokens int64 [rows, length + 1] and bool of the same shape: is the token part of an answer?
+        """Of rows of length + 1: tokens int64, is the token part of an answer? bool, and what its
+        mention in a tale implies, int64 [rows, length + 1, slots].
 
         A row starts with a document, more follow, the last one is cut.
         """
         documents = stream("train", f"{self._seed}/{index}", mix)
-        tokens = [self._row(documents, length + 1) for _ in range(rows)]
-        return torch.tensor(tokens), torch.tensor([self._in_answer(row) for row in tokens])
+        filled = [self._row(documents, length + 1) for _ in range(rows)]
+        tokens = [row for row, _ in filled]
+        return (
+            torch.tensor(tokens),
+            torch.tensor([self._in_answer(row) for row in tokens]),
+            torch.tensor([implied for _, implied in filled]),
+        )
 
     def _row(self, documents, length):
-        row = []
+        row, implied = [], []
         while len(row) < length:
             text = chat.marked(next(documents))
-            row += self._tokenizer.encode(text, add_special_tokens=False).ids
-        return row[:length]
+            encoded = self._tokenizer.encode(text, add_special_tokens=False)
+            known = dict(tracking.mentions(text))
+            row += encoded.ids
+            implied += [known.get(end - 1, tracking.NOTHING) for _, end in encoded.offsets]
+        return row[:length], implied[:length]
 
     def _in_answer(self, row):
         """An answer goes from its mark to the end of its turn or line, that end included."""

@@ -8,6 +8,7 @@ _WARMUP = 0.02  # share of the run
 _DECAY_FROM = 0.4
 _PRIMER_UNTIL = 0.25  # share of the run whose documents are mostly about copying
 _LONG_FROM = 0.9  # from here on rows are as long as the context
+_TRACKING_WEIGHT = 0.5  # of the mean loss of the state of tales, until rows become long
 _ANSWER_WEIGHT = 5.0  # of an answer's token in the loss, until rows become long
 
 
@@ -46,3 +47,7 @@ def row_length(progress, short, context):
 def answer_weight(progress):
     """Answers follow from what was said, the rest is mostly chance: their gradient carries more."""
     return _ANSWER_WEIGHT if progress < _LONG_FROM else 1.0
+
+
+def tracking_weight(progress):
+    return _TRACKING_WEIGHT if progress < _LONG_FROM else 0.0

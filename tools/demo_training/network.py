@@ -103,7 +103,12 @@ class Decoder(nn.Module):
 
 
 class Network(nn.Module):
-    """tokens [b, t] -> logits [b, t, v]. Embedding and head are separate matrices."""
+    """tokens [b, t] -> logits [b, t, v] and hidden states [b, t, hidden] of layer MIDDLE.
+
+    Embedding and head are separate matrices.
+    """
+
+    MIDDLE = 4
 
     def __init__(self, shape):
         super().__init__()
@@ -129,6 +134,8 @@ class Network(nn.Module):
         t = tokens.shape[1]
         x = self.model.embed_tokens(tokens)
         cos, sin = self.cos[:t].to(x.dtype), self.sin[:t].to(x.dtype)
-        for layer in self.model.layers:
+        for index, layer in enumerate(self.model.layers):
             x = layer(x, cos, sin)
-        return self.lm_head(self.model.norm(x))
+            if index == self.MIDDLE:
+                middle = x
+        return self.lm_head(self.model.norm(x)), middle

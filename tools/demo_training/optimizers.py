@@ -5,8 +5,8 @@ import torch
 _MATRICES, _EMBEDDING, _OTHERS = 2e-3, 5e-3, 2e-3  # full rates
 
 
-def build(network):
-    """Two optimizers; each group keeps its full rate as "peak"."""
+def build(network, probe):
+    """Two optimizers, the second of the probe as well; each group keeps its full rate as "peak"."""
     matrices, others = [], []
     for name, parameter in network.named_parameters():
         if name.startswith("model.layers.") and parameter.ndim == 2:
@@ -26,6 +26,7 @@ def build(network):
     groups = [
         {"params": list(network.model.embed_tokens.parameters()), "peak": _EMBEDDING},
         {"params": others, "peak": _OTHERS},
+        {"params": list(probe.parameters()), "peak": _OTHERS},
     ]
     return muon, torch.optim.AdamW(groups, betas=(0.9, 0.95), weight_decay=0.0)
 

@@ -10,7 +10,7 @@ say() { printf '== %s\n' "$*"; }
 build_packages='
 g++ cmake ninja-build ccache pkg-config
 nlohmann-json3-dev libsimdjson-dev libcli11-dev libpcre2-dev libutf8proc-dev libedit-dev
-libboost1.83-dev|libboost1.81-dev libssl-dev libgtest-dev librapidcheck-dev'
+libboost1.83-dev|libboost1.81-dev libssl-dev libcurl4-openssl-dev libgtest-dev librapidcheck-dev'
 test_packages='python3 python3-venv ca-certificates curl binutils'
 demo_packages='python3 curl'
 bench_packages='libbenchmark-dev'

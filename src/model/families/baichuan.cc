@@ -1,7 +1,6 @@
 #include "model/families.h"
 
 namespace octavo::family {
-
 // 13B, told by its missing position limit, has a linear bias by distance instead of a rope.
 ModelSpec baichuan(const Config& c) {
   Parts p = read_parts(
@@ -13,10 +12,9 @@ ModelSpec baichuan(const Config& c) {
   if (p.dims.vocab == 125696)
     c.fail("vocab_size", "Baichuan 2, whose head is normalised, is not supported",
            "use the first Baichuan");
-  ModelSpec spec = decoder(c, p);
+  ModelSpec spec = decoder(p);
   spec.names.qkv = "self_attn.W_pack";
   spec.names.qkv_rows = QkvRows::blocks;
   return spec;
 }
-
 }  // namespace octavo::family

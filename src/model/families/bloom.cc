@@ -1,7 +1,6 @@
 #include "model/families.h"
 
 namespace octavo::family {
-
 ModelSpec bloom(const Config& c) {
   Parts p = read_parts(c, {.dims = {.hidden = "hidden_size|n_embed",
                                     .heads = "n_head|num_attention_heads",
@@ -15,14 +14,14 @@ ModelSpec bloom(const Config& c) {
                            .eps = "layer_norm_epsilon",
                            .fixed_act = Act::gelu_tanh,
                            .gated = false,
-                           .rope = {}});
+                           .rope = {},
+                           .tied = true});
   p.set_biases(true, true);
   p.attention.alibi.slopes = alibi_slopes(p.dims.heads);
   LayerSpec layer = p.layer();
   layer.residual_is_normed = c.flag_or("apply_residual_connection_post_layernorm", false);
-  ModelSpec spec = decoder(c, p, layer);
+  ModelSpec spec = decoder(p, layer);
   spec.embedding.norm = p.norm;
-  spec.head.tied = c.flag_or("tie_word_embeddings", true);
   spec.names = {.root = "transformer.",
                 .embedding = "word_embeddings",
                 .embedding_norm = "word_embeddings_layernorm",
@@ -35,5 +34,4 @@ ModelSpec bloom(const Config& c) {
                 .down = "mlp.dense_4h_to_h"};
   return spec;
 }
-
 }  // namespace octavo::family

@@ -1,7 +1,6 @@
 #include "model/families.h"
 
 namespace octavo::family {
-
 // Half of each head rotates, by a base that grows with rope_ratio.
 ModelSpec chatglm(const Config& c) {
   const bool shared = c.flag_or("multi_query_attention", false);
@@ -23,7 +22,7 @@ ModelSpec chatglm(const Config& c) {
   p.attention.qkv_bias = bias || c.flag_or("add_qkv_bias", false);
   LayerSpec layer = p.layer();
   layer.residual_is_normed = c.flag_or("apply_residual_connection_post_layernorm", false);
-  ModelSpec spec = decoder(c, p, layer);
+  ModelSpec spec = decoder(p, layer);
   if (!c.flag_or("post_layer_norm", true)) spec.final_norm = {};
   spec.names = {.root = "transformer.",
                 .embedding = "embedding.word_embeddings",
@@ -37,5 +36,4 @@ ModelSpec chatglm(const Config& c) {
                 .gate_up = "mlp.dense_h_to_4h"};
   return spec;
 }
-
 }  // namespace octavo::family

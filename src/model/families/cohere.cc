@@ -1,13 +1,11 @@
 #include "model/families.h"
 
 namespace octavo::family {
-
 namespace {
 
 // Both blocks read one norm, which has no bias.
 ModelSpec cohere_decoder(const Config& c, const Parts& p) {
-  ModelSpec spec = decoder(c, p, p.one_norm_layer());
-  spec.head.tied = c.flag_or("tie_word_embeddings", true);
+  ModelSpec spec = decoder(p, p.one_norm_layer());
   spec.head.scale = static_cast<float>(c.factor_or("logit_scale", 1));
   return spec;
 }
@@ -15,7 +13,8 @@ ModelSpec cohere_decoder(const Config& c, const Parts& p) {
 Parts read_cohere(const Config& c) {
   Parts p = read_parts(c, {.norm = NormSpec::Kind::layer,
                            .eps = "layer_norm_eps",
-                           .rope = RopeKeys{.pairs = RopePairs::interleaved}});
+                           .rope = RopeKeys{.pairs = RopePairs::interleaved},
+                           .tied = true});
   p.norm.bias = false;
   p.set_biases(c.flag_or("attention_bias", false), false);
   return p;
@@ -40,5 +39,4 @@ ModelSpec cohere2(const Config& c) {
   set_mixer(spec, read_sliding(c, p.dims.layers, all_but_every_nth), sliding);
   return spec;
 }
-
 }  // namespace octavo::family

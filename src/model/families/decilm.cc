@@ -1,12 +1,11 @@
 #include "model/families.h"
 
 namespace octavo::family {
-
 // Each layer has its own number of kv heads.
 ModelSpec decilm(const Config& c) {
   Parts p = read_parts(c);
   p.set_biases(c.flag_or("attention_bias", false), false);
-  ModelSpec spec = decoder(c, p);
+  ModelSpec spec = decoder(p);
   const auto kv_heads = c.integers("num_key_value_heads_per_layer", 1, p.dims.heads);
   if (kv_heads.size() != spec.layers.size())
     c.fail("num_key_value_heads_per_layer", "not one number a layer");
@@ -18,5 +17,4 @@ ModelSpec decilm(const Config& c) {
   }
   return spec;
 }
-
 }  // namespace octavo::family

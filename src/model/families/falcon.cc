@@ -1,7 +1,6 @@
 #include "model/families.h"
 
 namespace octavo::family {
-
 namespace {
 
 // One norm for both blocks (7B), two (40B), or one block after the other (RW).
@@ -29,7 +28,8 @@ ModelSpec falcon(const Config& c) {
                            .eps = "layer_norm_epsilon",
                            .act = "activation",
                            .fixed_act = Act::gelu,
-                           .gated = false});
+                           .gated = false,
+                           .tied = true});
   const bool grouped = c.flag_or("new_decoder_architecture", false);
   const bool shared = !grouped && c.flag_or("multi_query", true);
   if (!grouped) p.attention.kv_heads = shared ? 1 : p.dims.heads;
@@ -48,10 +48,8 @@ ModelSpec falcon(const Config& c) {
               .qkv_rows = shared ? QkvRows::blocks : QkvRows::groups,
               .up = "mlp.dense_h_to_4h",
               .down = "mlp.dense_4h_to_h"};
-  ModelSpec spec = decoder(c, p, wired(c, p, names));
-  spec.head.tied = c.flag_or("tie_word_embeddings", true);
+  ModelSpec spec = decoder(p, wired(c, p, names));
   spec.names = std::move(names);
   return spec;
 }
-
 }  // namespace octavo::family

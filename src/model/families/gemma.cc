@@ -3,7 +3,6 @@
 #include "model/families.h"
 
 namespace octavo::family {
-
 namespace {
 
 // Norms multiply by 1 + w.
@@ -14,10 +13,9 @@ Parts read_gemma(const Config& c, const PartKeys& keys) {
 }
 
 // The embedding is scaled by √hidden and is the head.
-ModelSpec gemma_decoder(const Config& c, const Parts& p, const LayerSpec& layer) {
-  ModelSpec spec = decoder(c, p, layer);
+ModelSpec gemma_decoder(const Parts& p, const LayerSpec& layer) {
+  ModelSpec spec = decoder(p, layer);
   spec.embedding.scale = static_cast<float>(std::sqrt(static_cast<double>(p.dims.hidden)));
-  spec.head.tied = c.flag_or("tie_word_embeddings", true);
   return spec;
 }
 
@@ -25,8 +23,8 @@ ModelSpec gemma_decoder(const Config& c, const Parts& p, const LayerSpec& layer)
 
 // "gelu" in old configs means the tanh form.
 ModelSpec gemma(const Config& c) {
-  const Parts p = read_gemma(c, {.fixed_act = Act::gelu_tanh});
-  return gemma_decoder(c, p, p.layer());
+  const Parts p = read_gemma(c, {.fixed_act = Act::gelu_tanh, .tied = true});
+  return gemma_decoder(p, p.layer());
 }
 
 // Four norms a layer, soft caps, and a window on every other layer (Gemma 2) or all but every
@@ -35,14 +33,15 @@ ModelSpec gemma2(const Config& c) {
   const bool third = c.has("rope_local_base_freq") || c.architecture().starts_with("Gemma3");
   Parts p = read_gemma(
       c, {.act = "hidden_activation|hidden_act",
-          .rope = RopeKeys{.layer_type = "full_attention", .default_theta = third ? 1e6 : 1e4}});
+          .rope = RopeKeys{.layer_type = "full_attention", .default_theta = third ? 1e6 : 1e4},
+          .tied = true});
   AttentionSpec& a = p.attention;
   a.scale = static_cast<float>(1 / std::sqrt(c.factor("query_pre_attn_scalar")));
   a.softcap = static_cast<float>(c.number_within_or("attn_logit_softcapping", 0, 1e6, 0));
   if (third) a.qk_norm.norm = p.norm;
   LayerSpec layer = p.layer();
   layer.post_mixer = layer.post_ffn = p.norm;
-  ModelSpec spec = gemma_decoder(c, p, layer);
+  ModelSpec spec = gemma_decoder(p, layer);
   a.window = c.integer("sliding_window", 1, int64_t{1} << 31);
   if (third)
     a.rope = read_rope(
@@ -55,5 +54,4 @@ ModelSpec gemma2(const Config& c) {
   spec.names.post_ffn = "post_feedforward_layernorm";
   return spec;
 }
-
 }  // namespace octavo::family

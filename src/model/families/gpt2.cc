@@ -1,15 +1,13 @@
 #include "model/families.h"
 
 namespace octavo::family {
-
 namespace {
 
 ModelSpec with_positions(const Config& c, Parts p) {
   p.set_biases(true, true);
   if (!c.flag_or("scale_attn_weights", true)) p.attention.scale = 1;
-  ModelSpec spec = decoder(c, p);
+  ModelSpec spec = decoder(p);
   spec.embedding.learned_positions = p.dims.max_positions;
-  spec.head.tied = c.flag_or("tie_word_embeddings", true);
   spec.names = gpt2_names();
   spec.names.positions = "wpe";
   spec.names.qkv = "attn.c_attn";
@@ -22,7 +20,8 @@ constexpr PartKeys kKeys{.dims = kGpt2Dims,
                          .eps = "layer_norm_epsilon",
                          .act = "activation_function",
                          .gated = false,
-                         .rope = {}};
+                         .rope = {},
+                         .tied = true};
 
 }  // namespace
 
@@ -44,5 +43,4 @@ ModelSpec gpt_bigcode(const Config& c) {
   if (!shared) spec.names.qkv_rows = QkvRows::groups;
   return spec;
 }
-
 }  // namespace octavo::family

@@ -1,7 +1,6 @@
 #include "model/families.h"
 
 namespace octavo::family {
-
 // Scores are not scaled; the layers named "local" see a window.
 ModelSpec gpt_neo(const Config& c) {
   Parts p = read_parts(c, {.dims = {.heads = "num_heads", .layers = "num_layers", .ffn_factor = 4},
@@ -9,10 +8,11 @@ ModelSpec gpt_neo(const Config& c) {
                            .eps = "layer_norm_epsilon",
                            .act = "activation_function",
                            .gated = false,
-                           .rope = {}});
+                           .rope = {},
+                           .tied = true});
   p.attention.out_bias = p.mlp.bias = true;
   p.attention.scale = 1;
-  ModelSpec spec = decoder(c, p);
+  ModelSpec spec = decoder(p);
   p.attention.window = c.integer("window_size", 1, int64_t{1} << 31);
   const auto kinds = c.texts_or_empty("attention_layers");
   if (static_cast<int64_t>(kinds.size()) != p.dims.layers)
@@ -21,7 +21,6 @@ ModelSpec gpt_neo(const Config& c) {
     if (kinds[i] == "local") spec.layers[i].mixer = p.attention;
   }
   spec.embedding.learned_positions = p.dims.max_positions;
-  spec.head.tied = c.flag_or("tie_word_embeddings", true);
   spec.names = gpt2_names();
   spec.names.positions = "wpe";
   spec.names.q = "attn.attention.q_proj";
@@ -30,5 +29,4 @@ ModelSpec gpt_neo(const Config& c) {
   spec.names.o = "attn.attention.out_proj";
   return spec;
 }
-
 }  // namespace octavo::family

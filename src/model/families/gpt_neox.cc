@@ -1,7 +1,6 @@
 #include "model/families.h"
 
 namespace octavo::family {
-
 ModelSpec gpt_neox(const Config& c) {
   Parts p = read_parts(c, {.dims = {.kv_heads = {}},
                            .norm = NormSpec::Kind::layer,
@@ -12,7 +11,7 @@ ModelSpec gpt_neox(const Config& c) {
   p.set_biases(c.flag_or("attention_bias", true), true);
   LayerSpec layer = p.layer();
   if (c.flag_or("use_parallel_residual", true)) layer.wiring = LayerSpec::Wiring::parallel;
-  ModelSpec spec = decoder(c, p, layer);
+  ModelSpec spec = decoder(p, layer);
   spec.names = {.root = "gpt_neox.",
                 .embedding = "embed_in",
                 .final_norm = "final_layer_norm",
@@ -24,5 +23,4 @@ ModelSpec gpt_neox(const Config& c) {
                 .down = "mlp.dense_4h_to_h"};
   return spec;
 }
-
 }  // namespace octavo::family

@@ -1,7 +1,6 @@
 #include "model/families.h"
 
 namespace octavo::family {
-
 namespace {
 
 ModelSpec parallel_with_rope(const Config& c) {
@@ -14,7 +13,7 @@ ModelSpec parallel_with_rope(const Config& c) {
   const int64_t e = p.dims.head_dim;
   p.attention.rope->dim = c.integer_or("rotary_dim", 2, e, e) / 2 * 2;
   p.mlp.bias = true;
-  ModelSpec spec = decoder(c, p, p.one_norm_layer());
+  ModelSpec spec = decoder(p, p.one_norm_layer());
   spec.head.bias = true;
   spec.names = gpt2_names();
   spec.names.q = "attn.q_proj";
@@ -36,5 +35,4 @@ ModelSpec codegen(const Config& c) {
   spec.names.qkv_rows = QkvRows::quarters;
   return spec;
 }
-
 }  // namespace octavo::family

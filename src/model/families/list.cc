@@ -92,6 +92,43 @@ constexpr Family kFamilies[] = {
     {"XGLMForCausalLM", "xglm", family::xglm},
 };
 
+constexpr OpenFamily kOpen[] = {
+    {"DeepseekV2ForCausalLM", "latent attention and mixture of experts"},
+    {"DeepseekV3ForCausalLM", "latent attention and mixture of experts"},
+    {"MiniCPM3ForCausalLM", "latent attention"},
+    {"DbrxForCausalLM", "mixture of experts"},
+    {"Dots1ForCausalLM", "mixture of experts"},
+    {"Ernie4_5_MoeForCausalLM", "mixture of experts"},
+    {"Glm4MoeForCausalLM", "mixture of experts"},
+    {"GptOssForCausalLM", "mixture of experts"},
+    {"GraniteMoeForCausalLM", "mixture of experts"},
+    {"GraniteMoeSharedForCausalLM", "mixture of experts"},
+    {"HunYuanMoEV1ForCausalLM", "mixture of experts"},
+    {"Llama4ForCausalLM", "mixture of experts"},
+    {"MiniMaxM2ForCausalLM", "mixture of experts"},
+    {"MixtralForCausalLM", "mixture of experts"},
+    {"OlmoeForCausalLM", "mixture of experts"},
+    {"PhimoeForCausalLM", "mixture of experts"},
+    {"Qwen2MoeForCausalLM", "mixture of experts"},
+    {"Qwen3MoeForCausalLM", "mixture of experts"},
+    {"FalconMambaForCausalLM", "state space layers"},
+    {"JambaForCausalLM", "state space layers"},
+    {"Lfm2ForCausalLM", "state space layers"},
+    {"MambaForCausalLM", "state space layers"},
+    {"Mamba2ForCausalLM", "state space layers"},
+    {"Qwen3NextForCausalLM", "linear attention and mixture of experts"},
+    {"BertModel", "encoder"},
+    {"ModernBertModel", "encoder"},
+    {"NomicBertModel", "encoder"},
+    {"XLMRobertaModel", "encoder"},
+    {"Qwen3Model", "encoder"},
+    {"Gemma3ForConditionalGeneration", "pictures"},
+    {"LlavaForConditionalGeneration", "pictures"},
+    {"LlavaNextForConditionalGeneration", "pictures"},
+    {"Qwen2VLForConditionalGeneration", "pictures"},
+    {"Qwen2_5_VLForConditionalGeneration", "pictures"},
+};
+
 // How far a rope's scaling stretches the positions of the config: linear and dynamic configs state
 // the trained length.
 double stretch(const LayerSpec& layer) {
@@ -107,6 +144,7 @@ double stretch(const LayerSpec& layer) {
 }  // namespace
 
 std::span<const Family> families() { return kFamilies; }
+std::span<const OpenFamily> open_families() { return kOpen; }
 
 ModelSpec spec_of(const Config& c) {
   const std::string architecture = c.architecture();
@@ -119,11 +157,16 @@ ModelSpec spec_of(const Config& c) {
     spec.max_positions = static_cast<int64_t>(std::min(positions, 0x1p31));
     return spec;
   }
-  std::string known;
-  for (const Family& family : families())
-    known += (known.empty() ? "" : ", ") + std::string(family.architecture);
+  for (const OpenFamily& family : open_families()) {
+    if (family.architecture == architecture)
+      throw Error("architecture " + architecture + " is not supported yet: it needs " +
+                      std::string(family.needs),
+                  c.where(), "`octavo inspect --supported` lists what is");
+  }
   throw Error("architecture " + architecture + " is not supported", c.where(),
-              "supported: " + known);
+              "`octavo inspect --supported` lists those that are, LlamaForCausalLM to "
+              "XGLMForCausalLM; if it is one of them under a new name, say which in "
+              "architecture_alias or with --hf-overrides");
 }
 
 }  // namespace octavo

@@ -1,18 +1,10 @@
 #include "model/families.h"
 
 namespace octavo::family {
-
 // Also Yi, Aquila, Xverse and others that only renamed it.
 ModelSpec llama(const Config& c) {
   Parts p = read_parts(c);
   p.set_biases(c.flag_or("attention_bias", false), c.flag_or("mlp_bias", false));
-  return decoder(c, p);
+  return decoder(p);
 }
-
-ModelSpec arcee(const Config& c) {
-  Parts p = read_parts(c, {.gated = false});
-  p.set_biases(c.flag_or("attention_bias", false), c.flag_or("mlp_bias", false));
-  return decoder(c, p);
-}
-
 }  // namespace octavo::family

@@ -1,7 +1,6 @@
 #include "model/families.h"
 
 namespace octavo::family {
-
 // A window on all layers, or on those that layer_types names (Ministral); Ministral 3 makes the
 // queries of far positions longer.
 ModelSpec mistral(const Config& c) {
@@ -13,11 +12,10 @@ ModelSpec mistral(const Config& c) {
         .beta = scaling->number_within("llama_4_scaling_beta", 0, 1e6),
         .trained_tokens = scaling->integer("original_max_position_embeddings", 1, 1 << 30)};
   }
-  ModelSpec spec = decoder(c, p);
+  ModelSpec spec = decoder(p);
   p.attention.window = c.integer_or("sliding_window", 1, int64_t{1} << 31, 0);
   set_mixer(spec, read_sliding(c, p.dims.layers, [](int64_t, const Config&) { return true; }),
             p.attention);
   return spec;
 }
-
 }  // namespace octavo::family

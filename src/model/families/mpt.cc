@@ -1,7 +1,6 @@
 #include "model/families.h"
 
 namespace octavo::family {
-
 ModelSpec mpt(const Config& c) {
   Parts p = read_parts(c, {.dims = {.hidden = "d_model",
                                     .heads = "n_heads",
@@ -15,7 +14,8 @@ ModelSpec mpt(const Config& c) {
                            .fixed_eps = 1e-5,
                            .fixed_act = Act::gelu,
                            .gated = false,
-                           .rope = {}});
+                           .rope = {},
+                           .tied = true});
   p.norm.bias = false;
   const Config attention = c.needed_section("attn_config");
   if (attention.flag_or("qk_ln", false)) attention.fail("qk_ln", "not supported");
@@ -24,9 +24,8 @@ ModelSpec mpt(const Config& c) {
   const bool alibi = attention.flag_or("alibi", true);
   if (alibi)
     p.attention.alibi.slopes = mpt_slopes(p.dims.heads, attention.factor_or("alibi_bias_max", 8));
-  ModelSpec spec = decoder(c, p);
+  ModelSpec spec = decoder(p);
   if (!alibi) spec.embedding.learned_positions = p.dims.max_positions;
-  spec.head.tied = c.flag_or("tie_word_embeddings", true);
   spec.names = {.root = "transformer.",
                 .embedding = "wte",
                 .positions = "wpe",
@@ -41,5 +40,4 @@ ModelSpec mpt(const Config& c) {
                 .down = "ffn.down_proj"};
   return spec;
 }
-
 }  // namespace octavo::family

@@ -1,7 +1,6 @@
 #include "model/families.h"
 
 namespace octavo::family {
-
 // Norms multiply by 1 + w.
 ModelSpec nemotron(const Config& c) {
   Parts p = read_parts(c, {.norm = NormSpec::Kind::layer,
@@ -11,7 +10,6 @@ ModelSpec nemotron(const Config& c) {
                                             .default_partial = 0.5}});
   p.norm.offset = 1;
   p.set_biases(c.flag_or("attention_bias", false), c.flag_or("mlp_bias", false));
-  return decoder(c, p);
+  return decoder(p);
 }
-
 }  // namespace octavo::family

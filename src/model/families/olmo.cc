@@ -1,45 +1,11 @@
-#include "model/derive.h"
 #include "model/families.h"
 
 namespace octavo::family {
-
-namespace {
-
-ModelSpec norms_behind(const Config& c, const Parts& p) {
-  ModelSpec spec =
-      decoder(c, p, {.mixer = p.attention, .post_mixer = p.norm, .ffn = p.mlp, .post_ffn = p.norm});
-  spec.names.post_mixer = "post_attention_layernorm";
-  spec.names.post_ffn = "post_feedforward_layernorm";
-  return spec;
-}
-
-}  // namespace
-
 ModelSpec olmo(const Config& c) {
   Parts p = read_parts(c, {.norm = NormSpec::Kind::layer, .fixed_eps = 1e-5});
   p.norm.weight = p.norm.bias = false;
   p.set_biases(c.flag_or("attention_bias", false), false);
   p.attention.qkv_clip = static_cast<float>(c.number_within_or("clip_qkv", 0, 1e6, 0));
-  return decoder(c, p);
+  return decoder(p);
 }
-
-ModelSpec olmo2(const Config& c) {
-  Parts p = read_parts(c);
-  p.set_biases(c.flag_or("attention_bias", false), false);
-  p.attention.qk_norm = {.norm = p.norm, .over = QkNormSpec::Over::all_heads};
-  return norms_behind(c, p);
-}
-
-// OLMo 2 with windows; only full layers scale their rope.
-ModelSpec olmo3(const Config& c) {
-  ModelSpec spec = olmo2(c);
-  AttentionSpec sliding = attention_of(spec.layers.front());
-  sliding.window = c.integer("sliding_window", 1, int64_t{1} << 31);
-  sliding.rope =
-      read_rope(c, sliding.head_dim, {.layer_type = "sliding_attention", .scaled = false});
-  const auto pattern = [](int64_t i, const Config&) { return (i + 1) % 4 != 0; };
-  set_mixer(spec, read_sliding(c, static_cast<int64_t>(spec.layers.size()), pattern), sliding);
-  return spec;
-}
-
 }  // namespace octavo::family

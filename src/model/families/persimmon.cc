@@ -1,7 +1,6 @@
 #include "model/families.h"
 
 namespace octavo::family {
-
 ModelSpec persimmon(const Config& c) {
   Parts p = read_parts(c, {.dims = {.kv_heads = {}},
                            .norm = NormSpec::Kind::layer,
@@ -10,7 +9,7 @@ ModelSpec persimmon(const Config& c) {
                            .rope = RopeKeys{.default_partial = 0.5}});
   p.set_biases(true, true);
   if (c.flag_or("qk_layernorm", true)) p.attention.qk_norm.norm = p.norm;
-  ModelSpec spec = decoder(c, p);
+  ModelSpec spec = decoder(p);
   spec.names = {.root = "model.",
                 .final_norm = "final_layernorm",
                 .o = "self_attn.dense",
@@ -22,5 +21,4 @@ ModelSpec persimmon(const Config& c) {
                 .down = "mlp.dense_4h_to_h"};
   return spec;
 }
-
 }  // namespace octavo::family

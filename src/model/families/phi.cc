@@ -1,7 +1,6 @@
 #include "model/families.h"
 
 namespace octavo::family {
-
 ModelSpec phi(const Config& c) {
   Parts p = read_parts(c, {.norm = NormSpec::Kind::layer,
                            .eps = "layer_norm_eps",
@@ -9,7 +8,7 @@ ModelSpec phi(const Config& c) {
                            .rope = RopeKeys{.default_partial = 0.5}});
   p.set_biases(true, true);
   if (c.flag_or("qk_layernorm", false)) p.attention.qk_norm.norm = p.norm;
-  ModelSpec spec = decoder(c, p, p.one_norm_layer());
+  ModelSpec spec = decoder(p, p.one_norm_layer());
   spec.head.bias = true;
   spec.names.final_norm = "final_layernorm";
   spec.names.o = "self_attn.dense";
@@ -19,15 +18,4 @@ ModelSpec phi(const Config& c) {
   spec.names.k_norm = "self_attn.k_layernorm";
   return spec;
 }
-
-ModelSpec phi3(const Config& c) {
-  Parts p = read_parts(c);
-  p.attention.window = c.integer_or("sliding_window", 1, int64_t{1} << 31, 0);
-  ModelSpec spec = decoder(c, p);
-  spec.names.qkv = "self_attn.qkv_proj";
-  spec.names.qkv_rows = QkvRows::blocks;
-  spec.names.gate_up = "mlp.gate_up_proj";
-  return spec;
-}
-
 }  // namespace octavo::family

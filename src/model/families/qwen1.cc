@@ -1,7 +1,6 @@
 #include "model/families.h"
 
 namespace octavo::family {
-
 // Beyond the trained length queries grow by its logarithm and the base of the rope in steps.
 ModelSpec qwen1(const Config& c) {
   Parts p = read_parts(c, {.dims = {.head_dim = "kv_channels"},
@@ -16,7 +15,7 @@ ModelSpec qwen1(const Config& c) {
   if (c.flag_or("use_dynamic_ntk", false))
     p.attention.rope->scaling = RopeSpec::DynamicSteps{trained};
   p.mlp.hidden /= 2;  // the config counts gate and up together
-  ModelSpec spec = decoder(c, p);
+  ModelSpec spec = decoder(p);
   spec.names = gpt2_names();
   spec.names.qkv = "attn.c_attn";
   spec.names.qkv_rows = QkvRows::blocks;
@@ -24,5 +23,4 @@ ModelSpec qwen1(const Config& c) {
   spec.names.up = "mlp.w1";
   return spec;
 }
-
 }  // namespace octavo::family

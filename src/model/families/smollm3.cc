@@ -1,13 +1,11 @@
 #include "model/families.h"
 
 namespace octavo::family {
-
 // Layers without rope, by default every fourth, are the ones that may have a window.
 ModelSpec smollm3(const Config& c) {
-  Parts p = read_parts(c);
+  Parts p = read_parts(c, {.tied = true});
   p.set_biases(c.flag_or("attention_bias", false), c.flag_or("mlp_bias", false));
-  ModelSpec spec = decoder(c, p);
-  spec.head.tied = c.flag_or("tie_word_embeddings", true);
+  ModelSpec spec = decoder(p);
   const int64_t interval = c.integer_or("no_rope_layer_interval", 1, 4096, 4);
   std::vector<bool> fixed(p.dims.layers);
   for (int64_t i = 0; i < p.dims.layers; ++i) fixed[i] = (i + 1) % interval == 0;
@@ -22,5 +20,4 @@ ModelSpec smollm3(const Config& c) {
   set_mixer(spec, fixed, p.attention);
   return spec;
 }
-
 }  // namespace octavo::family

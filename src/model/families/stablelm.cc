@@ -1,7 +1,6 @@
 #include "model/families.h"
 
 namespace octavo::family {
-
 ModelSpec stablelm(const Config& c) {
   Parts p = read_parts(
       c, {.norm = NormSpec::Kind::layer,
@@ -13,10 +12,9 @@ ModelSpec stablelm(const Config& c) {
     p.attention.qk_norm.norm.bias = false;
   }
   const bool parallel = c.flag_or("use_parallel_residual", false);
-  ModelSpec spec = decoder(c, p, parallel ? p.one_norm_layer() : p.layer());
+  ModelSpec spec = decoder(p, parallel ? p.one_norm_layer() : p.layer());
   spec.names.q_norm = "self_attn.q_layernorm.norms.{}";
   spec.names.k_norm = "self_attn.k_layernorm.norms.{}";
   return spec;
 }
-
 }  // namespace octavo::family

@@ -91,6 +91,8 @@ void write_kv(Queue&, ConstHeads k, ConstHeads v, std::span<const int32_t> slots
   }
 }
 
+bool attends(const KvShape&) noexcept { return true; }
+
 void attention(Queue& queue, const Attention& a) noexcept {
   const int64_t heads = a.q.extent[1];
   for (size_t s = 0; s + 1 < a.row_begin.size(); ++s) {

@@ -29,6 +29,7 @@ void scale_softcap(Queue& queue, Mat x, float scale, float cap) noexcept;
 void write_kv(Queue& queue, ConstHeads k, ConstHeads v, std::span<const int32_t> slots,
               const KvLayer& kv) noexcept;
 void attention(Queue& queue, const Attention& a) noexcept;
+bool attends(const KvShape& shape) noexcept;
 
 inline float round_to_bf16(float v) { return to_float(to_bfloat16(v)); }
 

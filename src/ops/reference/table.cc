@@ -24,7 +24,8 @@ Ops ops() {
           .clamp = clamp,
           .scale_softcap = scale_softcap,
           .write_kv = write_kv,
-          .attention = attention};
+          .attention = attention,
+          .attends = attends};
 }
 
 }  // namespace octavo::reference
