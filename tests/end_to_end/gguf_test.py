@@ -91,7 +91,7 @@ class GgufTest(unittest.TestCase):
                 dequantize_file(packed, dense)
                 mine = self.logits(packed, ids, "--dtype", "float32")
                 wanted = self.logits(dense, ids, "--dtype", "float32")
-                self.assert_close(mine, wanted, 1e-4)
+                self.assert_close(mine, wanted, 1e-3)
 
     def test_parts_are_one_model(self) -> None:
         reference = load_file(FIXTURES / "llama" / "reference.safetensors")

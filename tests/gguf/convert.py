@@ -37,6 +37,7 @@ LAYER = {
 }
 SANDWICH = {"post_attention_layernorm": "post_attention_norm", "pre_feedforward_layernorm": "ffn_norm", "post_feedforward_layernorm": "post_ffw_norm"}
 # Where a block keeps its f16 scales, for random ones.
+FACTOR_RANGE = {Type.Q6_K: 1 / 16, Type.IQ4_XS: 1 / 16}  # where the groups' factors are large
 SCALES = {Type.Q2_K: (80, 82), Type.Q3_K: (108,), Type.Q4_K: (0, 2), Type.Q5_K: (0, 2), Type.Q6_K: (208,), Type.IQ4_NL: (0,), Type.IQ4_XS: (0,)}
 
 
@@ -77,7 +78,7 @@ def random_blocks(shape: tuple[int, ...], kind: Type, seed: int) -> np.ndarray:
     random = np.random.default_rng(seed)
     blocks = random.integers(0, 256, (math.prod(shape) // elements, size), dtype=np.uint8)
     for at in SCALES[kind]:
-        scales = (random.random(len(blocks)) * 0.01 * 8 / 2 ** 6 + 1e-4).astype(np.float16)
+        scales = ((random.random(len(blocks)) * 0.00125 + 1e-4) * FACTOR_RANGE.get(kind, 1)).astype(np.float16)
         blocks[:, at:at + 2] = scales.view(np.uint8).reshape(-1, 2)
     return blocks.reshape(*shape[:-1], -1)
 
