@@ -70,6 +70,12 @@ Json describe_memory(const ModelSpec& spec, const Json& load) {
 void print_load(const Json& load) {
   for (const auto& [format, elements] : load["formats"].items())
     print_row("kept as", format + ", " + to_line(elements) + " elements");
+  for (const auto& [format, elements] : load["formats"].items()) {
+    if (format.find(kPlainRows) != std::string::npos)
+      print_row("not faster", format +
+                                  ": no kernel cuts such groups, so plain loops multiply it "
+                                  "(groups of 32, 64 or 128 are fast)");
+  }
   print_list("missing", load["missing"]);
   print_list("unused", load["unused"]);
 }

@@ -33,8 +33,24 @@ std::string branch(const char* block, const NormSpec& before, const NormSpec& af
 std::string of(const LayerSpec& layer) {
   const std::string mixer = branch("attention", layer.norm_mixer, layer.post_mixer);
   const std::string ffn = branch("mlp", layer.norm_ffn, layer.post_ffn);
-  if (layer.wiring == LayerSpec::Wiring::parallel) return "x += " + mixer + " + " + ffn;
-  return "x += " + mixer + "; x += " + ffn;
+  const std::string scale =
+      layer.residual_scale == 1 ? "" : number(layer.residual_scale) + " times ";
+  switch (layer.wiring) {
+    case LayerSpec::Wiring::sequential:
+      if (layer.residual_is_normed)
+        return "x = " + of(layer.norm_mixer) + " of x; x += " + scale +
+               "attention(x); x = " + of(layer.norm_ffn) + " of x; x += " + scale + "mlp(x)";
+      return "x += " + scale + mixer + "; x += " + scale + ffn;
+    case LayerSpec::Wiring::parallel:
+      return "x += " + scale + mixer + " + " + scale + ffn;
+    case LayerSpec::Wiring::parallel_one_norm:
+      return "n = " + of(layer.norm_mixer) + " of x; x += " + scale + "attention(n) + " + scale +
+             "mlp(n)";
+    case LayerSpec::Wiring::norm_after:
+      return "x = " + of(layer.norm_mixer) + " of (x + attention(x)); x = " + of(layer.norm_ffn) +
+             " of (x + mlp(x))";
+  }
+  return "";
 }
 
 }  // namespace
@@ -45,6 +61,10 @@ Json describe_spec(const ModelSpec& spec) {
   if (spec.embedding.scale != 1) embedding += ", times " + number(spec.embedding.scale);
   if (spec.embedding.learned_positions > 0)
     embedding += ", " + std::to_string(spec.embedding.learned_positions) + " learned positions";
+  if (spec.embedding.sinusoids) embedding += ", sinusoids for positions";
+  if (spec.embedding.width > 0)
+    embedding += ", projected from " + std::to_string(spec.embedding.width);
+  if (!of(spec.embedding.norm).empty()) embedding += ", " + of(spec.embedding.norm);
   lines["embedding"] = embedding;
   for (size_t begin = 0; begin < spec.layers.size();) {
     size_t end = begin + 1;

@@ -86,9 +86,10 @@ class Loader {
     plan.weight_bytes = measure(offsets);
     for (const MatrixJob& job : matrices_) {
       for (std::string& name : job.source.tensors()) plan.used.insert(std::move(name));
-      std::string format = to_string(job.target->format);
-      if (job.source.format().scheme == Scheme::dense &&
-          job.source.stored() != job.target->format.dtype)
+      const Format& kept = job.target->format;
+      std::string format = to_string(kept);
+      if (kept.scheme == Scheme::affine && kept.packing == Packing::rows) format += kPlainRows;
+      if (job.source.format().scheme == Scheme::dense && job.source.stored() != kept.dtype)
         format += " from " + to_string(Format{.dtype = job.source.stored()});
       plan.formats[format] += job.target->out * job.target->in;
     }

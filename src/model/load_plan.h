@@ -12,6 +12,10 @@
 
 namespace octavo {
 
+// Ends the name of a packed format that no kernel of the table has an order of its own for: its
+// products run in the reference loops.
+inline constexpr const char* kPlainRows = " in plain rows";
+
 // What loading a model would do, found without reading its weights.
 struct LoadPlan {
   std::set<std::string> used;              // tensors of the checkpoint that the model takes

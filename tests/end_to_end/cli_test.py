@@ -198,6 +198,9 @@ class CliTest(unittest.TestCase):
         text = self.octavo("inspect", self.model).stdout
         self.assertIn("rms norm (eps 1e-05)", text)
         self.assertNotIn("unused", text)
+        odd = self.work / "odd groups"
+        self.assertEqual(self.octavo("quantize", self.model, odd, "--group-size", "24").returncode, 0)
+        self.assertRegex(self.octavo("inspect", odd).stdout, r"not faster +int4 g24 in plain rows")
         supported = json.loads(self.octavo("inspect", "--supported", "--json").stdout)
         self.assertIn("LlamaForCausalLM", [family["architecture"] for family in supported["supported"]])
         self.assertIn("MixtralForCausalLM", [family["architecture"] for family in supported["open"]])
