@@ -88,7 +88,7 @@ class Loader {
       for (std::string& name : job.source.tensors()) plan.used.insert(std::move(name));
       const Format& kept = job.target->format;
       std::string format = to_string(kept);
-      if (kept.scheme == Scheme::affine && kept.packing == Packing::rows) format += kPlainRows;
+      if (kept.scheme != Scheme::dense && kept.packing == Packing::rows) format += kPlainRows;
       if (job.source.format().scheme == Scheme::dense && job.source.stored() != kept.dtype)
         format += " from " + to_string(Format{.dtype = job.source.stored()});
       plan.formats[format] += job.target->out * job.target->in;
