@@ -12,6 +12,7 @@
 #include "cli/line_reader.h"
 #include "cli/model_options.h"
 #include "cli/sampling_options.h"
+#include "model/companions.h"
 #include "model/derive.h"
 #include "octavo/error.h"
 #include "text/template/model_template.h"
@@ -43,8 +44,8 @@ class Chat {
  public:
   Chat(const Options& options, const RunningModel& running)
       : options_(options),
-        tokenizer_(Tokenizer::load(running.directory)),
-        templates_(ModelTemplates::load(running.directory)),
+        tokenizer_(read_tokenizer(running.directory)),
+        templates_(read_templates(running.directory)),
         defaults_(read_generation_config(running.directory, running.model->spec.vocab)),
         engine_(running.model, *running.pool, [&] {
           EngineOptions engine = engine_options(options, running.model->spec);

@@ -6,6 +6,7 @@
 #include "base/progress.h"
 #include "cli/command.h"
 #include "cli/model_options.h"
+#include "model/companions.h"
 #include "octavo/error.h"
 #include "octavo/evaluate.h"
 #include "octavo/tokenizer.h"
@@ -64,7 +65,7 @@ class Evaluation {
   explicit Evaluation(const Options& options)
       : options_(options),
         running_(load(options.model)),
-        tokenizer_(Tokenizer::load(running_.directory)) {
+        tokenizer_(read_tokenizer(running_.directory)) {
     if (options.baseline.empty()) return;
     ModelOptions other = options.model;
     other.model = options.baseline;

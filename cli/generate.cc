@@ -13,6 +13,7 @@
 #include "cli/interrupt.h"
 #include "cli/model_options.h"
 #include "cli/sampling_options.h"
+#include "model/companions.h"
 #include "model/derive.h"
 #include "octavo/error.h"
 
@@ -258,8 +259,7 @@ int run_generate(const Options& options) {
                 .spec = spec,
                 .tokenizer = std::nullopt,
                 .defaults = read_generation_config(running.directory, spec.vocab)};
-  if (fs::exists(running.directory / "tokenizer.json"))
-    reader.tokenizer = Tokenizer::load(running.directory);
+  if (has_tokenizer(running.directory)) reader.tokenizer = read_tokenizer(running.directory);
   std::vector<Prompt> prompts = read_prompts(reader);
   if (prompts.empty()) return 0;
 

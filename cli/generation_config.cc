@@ -3,7 +3,7 @@
 #include <string>
 
 #include "base/json.h"
-#include "model/config.h"
+#include "model/source.h"
 
 namespace octavo::cli {
 namespace {
@@ -43,7 +43,7 @@ GenerationConfig read_generation_config(const fs::path& directory, int64_t vocab
     }
     found.repetition_penalty = read_number(config, "repetition_penalty");
   }
-  if (found.eos.empty()) found.eos = read_eos(Config::read(directory / "config.json"), vocab);
+  if (found.eos.empty()) found.eos = read_eos(read_config(directory), vocab);
   return found;
 }
 

@@ -13,9 +13,11 @@
 #include "cli/spec_text.h"
 #include "cpu/cpu.h"
 #include "io/checkpoint.h"
+#include "io/gguf.h"
 #include "model/config.h"
 #include "model/derive.h"
 #include "model/families.h"
+#include "model/source.h"
 #include "octavo/error.h"
 
 // `octavo inspect`: all of it from config.json, the headers of the weight files and the CPU; no
@@ -49,7 +51,7 @@ Json describe_checkpoint(const Checkpoint& checkpoint) {
   const std::vector<std::string> names = checkpoint.names();
   for (const std::string& tensor : names) {
     const TensorEntry& entry = checkpoint.get(tensor);
-    types[std::string(name(entry.dtype))] += static_cast<int64_t>(entry.bytes);
+    types[std::string(entry.type_name())] += static_cast<int64_t>(entry.bytes);
   }
   return {
       {"tensors", names.size()}, {"bytes", checkpoint.total_bytes()}, {"bytes_by_dtype", types}};
@@ -76,7 +78,20 @@ Json describe_quantization(const Config& config) {
   return found;
 }
 
+Json describe_gguf_files(const fs::path& path) {
+  const GgufMetadata metadata = read_gguf_metadata(path);
+  Json files = {{"tokenizer", nullptr}, {"chat_template", nullptr}};
+  if (metadata.has("tokenizer.ggml.tokens")) {
+    const std::string pre = metadata.text_or("tokenizer.ggml.pre", "");
+    files["tokenizer"] = "metadata (" + metadata.text_or("tokenizer.ggml.model", "unknown") +
+                         (pre.empty() ? "" : ", " + pre) + ")";
+  }
+  if (metadata.has("tokenizer.chat_template")) files["chat_template"] = "metadata";
+  return files;
+}
+
 Json describe_files(const fs::path& directory) {
+  if (is_gguf(directory)) return describe_gguf_files(directory);
   Json files;
   const auto has = [&](const char* file) { return fs::is_regular_file(directory / file); };
   files["tokenizer"] = has("tokenizer.json")    ? Json("tokenizer.json")
@@ -102,10 +117,9 @@ Json describe_kernels() {
 }
 
 Json inspect(const fs::path& directory, const ModelOptions& options) {
-  const Config config = Config::read(directory / "config.json");
-  const ModelSpec spec = spec_of(config);
-  const Checkpoint checkpoint = Checkpoint::open(directory);
-  const Json load = describe_load(config, checkpoint, options);
+  const ModelSource source = ModelSource::open(directory);
+  const auto& [checkpoint, config, spec] = source;
+  const Json load = describe_load(source, options);
   return {{"model", directory.string()},
           {"architecture", spec.architecture},
           {"parameters", parameters(spec)},

@@ -24,8 +24,10 @@ uint64_t machine_bytes() {
 
 // Buffers that transformers keeps in its files and that follow from config.json.
 bool is_buffer(const std::string& name) {
-  for (const char* end : {".rotary_emb.inv_freq", ".attn.bias", ".attn.masked_bias",
-                          ".attention.bias", ".attention.masked_bias", ".position_ids"}) {
+  for (const char* end :
+       {".rotary_emb.inv_freq", ".attn.bias", ".attn.masked_bias", ".attention.bias",
+        ".attention.masked_bias", ".position_ids", "rope_freqs.weight", "rope_factors_long.weight",
+        "rope_factors_short.weight"}) {
     if (name.ends_with(end)) return true;
   }
   return false;
@@ -40,12 +42,10 @@ void print_list(const std::string& key, const Json& list) {
 
 }  // namespace
 
-Json describe_load(const Config& config, const Checkpoint& checkpoint,
-                   const ModelOptions& options) {
-  const LoadPlan plan =
-      plan_load(config, checkpoint, cpu::ops(usable_features()), parse_dtype(options.dtype));
+Json describe_load(const ModelSource& source, const ModelOptions& options) {
+  const LoadPlan plan = plan_load(source, cpu::ops(usable_features()), parse_dtype(options.dtype));
   Json unused = Json::array();
-  for (const std::string& name : checkpoint.names()) {
+  for (const std::string& name : source.checkpoint.names()) {
     if (!plan.used.contains(name) && !is_buffer(name)) unused.push_back(name);
   }
   return {{"formats", plan.formats},

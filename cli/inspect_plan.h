@@ -2,14 +2,13 @@
 
 #include "base/json_fwd.h"
 #include "cli/model_options.h"
-#include "io/checkpoint.h"
-#include "model/config.h"
+#include "model/source.h"
 
 namespace octavo::cli {
 
 // What loading would do here: {"formats": {"bf16": elements, ...}, "weights_bytes": resident,
 // "missing": lines, "unused": names}. Reads headers only.
-Json describe_load(const Config& config, const Checkpoint& checkpoint, const ModelOptions& options);
+Json describe_load(const ModelSource& source, const ModelOptions& options);
 
 // Bytes that a model needs: weights as they are kept, KV cache for 1000 tokens and for one sequence
 // of the model's full length, and what the machine has.

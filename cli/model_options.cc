@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/progress.h"
 #include "cpu/cpu.h"
+#include "io/gguf.h"
 #include "io/hub_cache.h"
 #include "octavo/error.h"
 
@@ -38,7 +39,8 @@ DTypeChoice parse_dtype(const std::string& name) {
 CLI::Option* add_model(CLI::App& app, ModelOptions& options) {
   return app
       .add_option("MODEL", options.model,
-                  "directory with config.json and weights, or OWNER/NAME in the hub cache")
+                  "directory with config.json and weights, a .gguf file, or OWNER/NAME in the hub "
+                  "cache")
       ->required();
 }
 
@@ -62,9 +64,9 @@ void add_model_options(CLI::App& app, ModelOptions& options) {
 fs::path model_directory(const ModelOptions& options) {
   const fs::path path(options.model);
   std::error_code ignored;
-  if (fs::is_directory(path, ignored)) return path;
+  if (fs::is_directory(path, ignored) || is_gguf(path)) return path;
   if (fs::exists(path, ignored)) {
-    throw Error("not a model directory", options.model,
+    throw Error("neither a model directory nor a GGUF file", options.model,
                 "give the directory with config.json and weights");
   }
   if (const auto name = HubName::parse(options.model))

@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "cli/command.h"
+#include "model/companions.h"
 #include "octavo/error.h"
 #include "text/template/model_template.h"
 
@@ -45,10 +46,10 @@ Source open_source(const RenderCommand& options) {
     if (options.model.empty()) {
       throw Error("no template", "render", "name a model directory or give --template FILE");
     }
-    source.model = ModelTemplates::load(options.model);
+    source.model = read_templates(options.model);
     return source;
   }
-  if (!options.model.empty()) source.model = ModelTemplates::load(options.model);
+  if (!options.model.empty()) source.model = read_templates(options.model);
   const std::string text = read_file(options.template_file, kMaxTemplateBytes);
   try {
     source.file = ChatTemplate::compile(text, options.template_file);

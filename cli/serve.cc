@@ -13,6 +13,7 @@
 #include "cli/command.h"
 #include "cli/generation_config.h"
 #include "cli/model_options.h"
+#include "model/companions.h"
 #include "octavo/error.h"
 #include "serve/prompts.h"
 #include "serve/server.h"
@@ -113,7 +114,7 @@ std::string render(const ChatTemplate& chosen, const ModelTemplates& model, cons
 
 // The template of --chat-template, of the model, or a plain one of our own.
 Render chat_renderer(const Options& options, const fs::path& directory) {
-  const auto model = std::make_shared<const ModelTemplates>(ModelTemplates::load(directory));
+  const auto model = std::make_shared<const ModelTemplates>(read_templates(directory));
   if (!options.chat_template.empty()) {
     const std::string source = read_file(options.chat_template, kMaxTemplateBytes);
     const ChatTemplate chosen = ChatTemplate::compile(source, options.chat_template);
@@ -145,7 +146,7 @@ serve::LoadedModel load_for_serving(const Options& options, RunningModel& runnin
       .created = std::chrono::duration_cast<std::chrono::seconds>(
                      std::chrono::system_clock::now().time_since_epoch())
                      .count(),
-      .tokenizer = Tokenizer::load(running.directory),
+      .tokenizer = read_tokenizer(running.directory),
       .render = chat_renderer(options, running.directory)});
   served->limits.vocab = vocab;
   if (from != "vllm") {

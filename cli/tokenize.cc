@@ -9,6 +9,7 @@
 
 #include "base/json.h"
 #include "cli/command.h"
+#include "model/companions.h"
 #include "octavo/error.h"
 #include "octavo/tokenizer.h"
 
@@ -43,7 +44,7 @@ std::vector<TokenId> read_ids(const Json& line, const std::string& where) {
 }  // namespace
 
 int tokenize_command(const TokenizeOptions& options, std::istream& in, std::ostream& out) {
-  const Tokenizer tokenizer = Tokenizer::load(options.model);
+  const Tokenizer tokenizer = read_tokenizer(options.model);
   const auto specials = options.special ? Tokenizer::Specials::add : Tokenizer::Specials::none;
   const auto in_output =
       options.skip_special ? Tokenizer::InOutput::skip_special : Tokenizer::InOutput::keep_special;
@@ -69,7 +70,8 @@ int tokenize_command(const TokenizeOptions& options, std::istream& in, std::ostr
 
 std::function<int()> add_tokenize(CLI::App& app) {
   const auto options = std::make_shared<TokenizeOptions>();
-  app.add_option("MODEL", options->model, "directory with tokenizer files, or one such file")
+  app.add_option("MODEL", options->model,
+                 "directory with tokenizer files, one such file, or a .gguf file")
       ->required();
   app.add_flag("--special", options->special, "add what the tokenizer's post-processor adds");
   app.add_flag("--decode", options->decode, "ids to text");

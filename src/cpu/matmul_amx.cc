@@ -12,6 +12,8 @@
 #pragma GCC diagnostic pop
 
 #include <algorithm>
+#include <array>
+#include <bit>
 #include <type_traits>
 
 #include "cpu/matmul.h"
@@ -164,10 +166,7 @@ void panel(const PanelTask& task) noexcept {
   if (!dense && task.shape.inputs / task.shape.groups % 32 != 0) return pair_panel(task);
   const TileState tiles;
   if (dense) return dense_panel<PairBf16, AmxTiles>(task);
-  const int bits = stored_bits(f.bits);
-  if (bits == 2) return codes_panel<PairCodes<2>, AmxTiles>(task);
-  if (bits == 4) return codes_panel<PairCodes<4>, AmxTiles>(task);
-  return codes_panel<PairCodes<8>, AmxTiles>(task);
+  return pair_codes_panel<AmxTiles>(task);
 }
 
 void matmul(Queue& queue, std::span<const Matmul> products) noexcept {

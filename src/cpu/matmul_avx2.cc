@@ -1,6 +1,8 @@
 #include <immintrin.h>
 
 #include <algorithm>
+#include <array>
+#include <bit>
 
 #include "cpu/matmul.h"
 #include "cpu/matmul_phase.h"

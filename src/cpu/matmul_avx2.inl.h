@@ -18,6 +18,14 @@ inline U load_u16(const void* p) {
 inline U load_u8(const void* p) {
   return (U)_mm256_cvtepu8_epi32(_mm_loadl_epi64(static_cast<const __m128i*>(p)));
 }
+inline S load_i8(const void* p) {
+  return (S)_mm256_cvtepi8_epi32(_mm_loadl_epi64(static_cast<const __m128i*>(p)));
+}
+inline F look_up(const float* table, U index) {  // of 16: both halves, bit 3 chooses
+  const F low = _mm256_permutevar8x32_ps(_mm256_load_ps(table), (__m256i)index),
+          high = _mm256_permutevar8x32_ps(_mm256_load_ps(table + 8), (__m256i)index);
+  return _mm256_blendv_ps(low, high, (F)(index << 28));
+}
 inline F load_f16(const void* p) {
   return _mm256_cvtph_ps(_mm_loadu_si128(static_cast<const __m128i*>(p)));
 }
@@ -25,6 +33,7 @@ inline F broadcast(const void* p) { return _mm256_broadcast_ss(static_cast<const
 inline F as_f(U v) { return (F)v; }
 inline U as_u(F v) { return (U)v; }
 inline F to_f(U v) { return __builtin_convertvector((S)v, F); }
+inline F to_f(S v) { return __builtin_convertvector(v, F); }
 inline F fma(F a, F b, F c) { return _mm256_fmadd_ps(a, b, c); }
 inline F fnma(F a, F b, F c) { return _mm256_fnmadd_ps(a, b, c); }
 inline float add_lanes(F v) {

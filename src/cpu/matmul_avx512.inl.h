@@ -16,6 +16,12 @@ inline U load_u16(const void* p) {
 inline U load_u8(const void* p) {
   return (U)_mm512_cvtepu8_epi32(_mm_loadu_si128(static_cast<const __m128i*>(p)));
 }
+inline S load_i8(const void* p) {
+  return (S)_mm512_cvtepi8_epi32(_mm_loadu_si128(static_cast<const __m128i*>(p)));
+}
+inline F look_up(const float* table, U index) {  // of 16
+  return _mm512_permutexvar_ps((__m512i)index, _mm512_load_ps(table));
+}
 inline F load_f16(const void* p) {
   return _mm512_cvtph_ps(_mm256_loadu_si256(static_cast<const __m256i*>(p)));
 }
@@ -23,6 +29,7 @@ inline F broadcast(const void* p) { return _mm512_set1_ps(*static_cast<const flo
 inline F as_f(U v) { return (F)v; }
 inline U as_u(F v) { return (U)v; }
 inline F to_f(U v) { return __builtin_convertvector((S)v, F); }
+inline F to_f(S v) { return __builtin_convertvector(v, F); }
 inline F fma(F a, F b, F c) { return _mm512_fmadd_ps(a, b, c); }
 inline F fnma(F a, F b, F c) { return _mm512_fnmadd_ps(a, b, c); }
 inline float add_lanes(F v) { return _mm512_reduce_add_ps(v); }

@@ -6,6 +6,8 @@
 #pragma GCC diagnostic pop
 
 #include <algorithm>
+#include <array>
+#include <bit>
 
 #include "cpu/matmul.h"
 #include "cpu/matmul_phase.h"

@@ -26,14 +26,22 @@ struct Segment {
   // null.
   float* totals = nullptr;  // [rows][64]
   bool first_group = true;
-  const float* scale = nullptr;   // [64]
-  const float* offset = nullptr;  // [64]: zero point + what a Source's weight exceeds its code by
-  const float* x_sums = nullptr;  // row 0; then every x_sums_stride
+  const float* scale = nullptr;    // [64]
+  const float* offset = nullptr;   // [64]: zero point + what a Source's weight exceeds its code by
+  const float* minimum = nullptr;  // [64]: totals -= minimum · sum of x, after that; null: none
+  const float* x_sums = nullptr;   // row 0; then every x_sums_stride
   int64_t x_sums_stride = 0;
 };
 
 // ---- Sources: the weights of a B row as kSteps vectors per 16 or 8 outputs, each to be multiplied
-// with one element of x (4 bytes).
+// with one element of x (4 bytes). word(p, column) reads what lies at `column`; p is that place
+// where all words are of kWordBytes.
+
+template <class Source>
+constexpr int64_t b_row_bytes() {
+  if constexpr (requires { Source::kRowBytes; }) return Source::kRowBytes;
+  return kPanel * Source::kWordBytes;
+}
 
 struct FloatSource {
   using X = F;
@@ -45,21 +53,21 @@ struct FloatSource {
 struct DenseF32 : FloatSource {
   static constexpr int kSteps = 1, kWordBytes = 4;
   using Word = F;
-  static Word word(const std::byte* p) { return load_f(p); }
+  static Word word(const std::byte* p, int64_t) { return load_f(p); }
   static F weight(Word w, int) { return w; }
 };
 
 struct DenseF16 : FloatSource {
   static constexpr int kSteps = 1, kWordBytes = 2;
   using Word = F;
-  static Word word(const std::byte* p) { return load_f16(p); }
+  static Word word(const std::byte* p, int64_t) { return load_f16(p); }
   static F weight(Word w, int) { return w; }
 };
 
 struct DenseBf16 : FloatSource {
   static constexpr int kSteps = 2, kWordBytes = 4;
   using Word = U;
-  static Word word(const std::byte* p) { return load_u(p); }
+  static Word word(const std::byte* p, int64_t) { return load_u(p); }
   static F weight(Word w, int step) { return as_f(step == 0 ? w << 16 : w & 0xFFFF0000u); }
 };
 
@@ -69,9 +77,64 @@ struct FloatCodes : FloatSource {
   static constexpr float kBias = 0;
   using Word = U;
   using Strip = DenseF32;  // an unpacked B row is kSteps rows of this
-  static Word word(const std::byte* p) { return load_u(p); }
+  static Word word(const std::byte* p, int64_t) { return load_u(p); }
   static F weight(Word w, int step) {
     return to_f(w >> (step % 2 * 16 + step / 2 * Bits) & ((1u << Bits) - 1));
+  }
+  static void store(std::byte* p, F weight) { store_f(p, weight); }
+};
+
+// 5- and 6-bit codes: nibbles of 16 inputs, then their upper bits (panels.h).
+template <int Bits>
+struct WideWords {
+  U low, high, upper;
+
+  static constexpr int64_t kNibbleBytes = 2 * kPanel * 4;
+  static constexpr int64_t kRowBytes = kNibbleBytes + kPanel * (Bits == 6 ? 4 : 2);
+
+  static WideWords load(const std::byte* p, int64_t column) {
+    WideWords words{load_u(p), load_u(p + kPanel * 4), {}};
+    if constexpr (Bits == 6) {
+      words.upper = load_u(p + kNibbleBytes);
+    } else {
+      const U fifth = load_u16(p - column * 2 + kNibbleBytes);
+      words.upper = (fifth & 0xFFu) | (fifth & 0xFF00u) << 8;
+    }
+    return words;
+  }
+};
+
+template <int Bits>
+struct FloatWide : FloatSource {
+  static constexpr int kSteps = 16, kWordBytes = 4;
+  static constexpr int64_t kRowBytes = WideWords<Bits>::kRowBytes;
+  static constexpr float kBias = 0;
+  using Word = WideWords<Bits>;
+  using Strip = DenseF32;
+  static Word word(const std::byte* p, int64_t column) { return Word::load(p, column); }
+  static F weight(const Word& w, int step) {
+    const U nibbles = (step < 8 ? w.low : w.high) >> (step % 2 * 16 + step % 8 / 2 * 4) & 15u;
+    const U upper = w.upper >> (step % 2 * 16 + step / 2 * (Bits - 4)) & ((1u << (Bits - 4)) - 1);
+    return to_f(nibbles | upper << 4);
+  }
+  static void store(std::byte* p, F weight) { store_f(p, weight); }
+};
+
+// 4-bit codes that name one of 16 values.
+template <const std::array<int8_t, 16>& Values>
+struct FloatTable : FloatSource {
+  static constexpr int kSteps = 8, kWordBytes = 4;
+  static constexpr float kBias = 0;
+  alignas(64) static constexpr std::array<float, 16> kTable = [] {
+    std::array<float, 16> table{};
+    for (size_t i = 0; i < 16; ++i) table[i] = Values[i];
+    return table;
+  }();
+  using Word = U;
+  using Strip = DenseF32;
+  static Word word(const std::byte* p, int64_t) { return load_u(p); }
+  static F weight(Word w, int step) {
+    return look_up(kTable.data(), w >> (step % 2 * 16 + step / 2 * 4) & 15u);
   }
   static void store(std::byte* p, F weight) { store_f(p, weight); }
 };
@@ -86,6 +149,7 @@ inline void finish_group(const Segment& s, int64_t row, int column, F (&sums)[Ro
   const float* const x_sums = s.x_sums + row * s.x_sums_stride;
   const int64_t stride = s.x_sums_stride;
   const float *const scales = s.scale + column, *const offsets = s.offset + column;
+  const float* const minima = s.minimum == nullptr ? nullptr : s.minimum + column;
   const bool first = s.first_group;
 #pragma GCC unroll 8
   for (int v = 0; v < Vectors; ++v) {
@@ -94,7 +158,10 @@ inline void finish_group(const Segment& s, int64_t row, int column, F (&sums)[Ro
     for (int r = 0; r < Rows; ++r) {
       float* const total = totals + r * kPanel + v * kLanes;
       const F result = fnma(offset, broadcast(x_sums + r * stride), sums[r][v]);
-      store_f(total, fma(scale, result, first ? zero_f() : load_f(total)));
+      F sum = fma(scale, result, first ? zero_f() : load_f(total));
+      if (minima != nullptr)
+        sum = fnma(load_f(minima + v * kLanes), broadcast(x_sums + r * stride), sum);
+      store_f(total, sum);
     }
   }
 }
@@ -119,11 +186,12 @@ inline void store_sums(const F (&sums)[Rows][Vectors], float* kept) {
 }
 
 template <class Source, int Rows, int Vectors>
-inline void add_b_row(const std::byte* b, const std::byte* const (&x)[Rows], int64_t x_byte,
-                      F (&sums)[Rows][Vectors]) {
+inline void add_b_row(const std::byte* b, int64_t column, const std::byte* const (&x)[Rows],
+                      int64_t x_byte, F (&sums)[Rows][Vectors]) {
   typename Source::Word words[Vectors];
 #pragma GCC unroll 8
-  for (int v = 0; v < Vectors; ++v) words[v] = Source::word(b + v * kLanes * Source::kWordBytes);
+  for (int v = 0; v < Vectors; ++v)
+    words[v] = Source::word(b + v * kLanes * Source::kWordBytes, column + v * kLanes);
 #pragma GCC unroll 16
   for (int step = 0; step < Source::kSteps; ++step) {
     decltype(Source::weight(words[0], 0)) weights[Vectors];
@@ -146,7 +214,7 @@ inline void tile(const Segment& s, int64_t row, int column) {
   const std::byte* x[Rows];
 #pragma GCC unroll 8
   for (int r = 0; r < Rows; ++r) x[r] = s.x + (row + r) * s.x_stride_bytes;
-  constexpr int64_t kRowBytes = kPanel * Source::kWordBytes;
+  constexpr int64_t kRowBytes = b_row_bytes<Source>();
   const std::byte* b = s.b + column * Source::kWordBytes;
   const int64_t ahead = Rows > 2 && row == s.ahead_row ? s.ahead_bytes : 0;
   for (int64_t i = 0; i < s.b_rows; ++i, b += kRowBytes) {
@@ -155,7 +223,7 @@ inline void tile(const Segment& s, int64_t row, int column) {
       for (int line = 0; line < Vectors * kLanes * Source::kWordBytes; line += 64)
         prefetch(b + ahead + line);
     }
-    add_b_row<Source>(b, x, i * Source::kSteps * 4, sums);
+    add_b_row<Source>(b, column, x, i * Source::kSteps * 4, sums);
   }
   if (s.totals != nullptr) {
     finish_group(s, row, column, sums);
@@ -260,11 +328,46 @@ void load_group(const Weight& w, int64_t index, float bias, float* scale, float*
   }
 }
 
+F load_scale(DType type, const std::byte* p) {
+  return type == DType::f16 ? load_f16(p) : as_f(load_u16(p) << 16);
+}
+
+// What finish_group needs of one group of a panel, 64 outputs each.
+struct GroupNumbers {
+  alignas(64) float scale[kPanel], offset[kPanel], minimum[kPanel];
+  bool has_minimum = false;
+};
+
+// Of a block format: scales and minima times the group's factors.
+void load_block_group(const Weight& w, const PanelTask& task, int64_t group, float bias,
+                      GroupNumbers& numbers) {
+  const BlockTraits& t = traits(w.format.block);
+  const BlockScales shape = block_scales(w.format);
+  const int64_t groups = task.shape.groups, blocks = groups / shape.group_blocks;
+  const std::byte* const scales =
+      w.scales.data() +
+      (task.panel * blocks + group / shape.group_blocks) * shape.scales * kPanel * 2;
+  const std::byte* const factors =
+      w.zeros.data() + (task.panel * groups + group) * shape.factors * kPanel;
+  const float offset = static_cast<float>(t.zero) + bias;
+  numbers.has_minimum = t.minimum;
+  for (int i = 0; i < kPanel; i += kLanes) {
+    F scale = load_scale(w.format.dtype, scales + i * 2);
+    if (t.sub_scales) scale = scale * to_f(load_i8(factors + i));
+    store_f(numbers.scale + i, scale);
+    store_f(numbers.offset + i, zero_f() + offset);
+    if (!t.minimum) continue;
+    F minimum = load_scale(w.format.dtype, scales + (kPanel + i) * 2);
+    if (t.sub_scales) minimum = minimum * to_f(load_i8(factors + kPanel + i));
+    store_f(numbers.minimum + i, minimum);
+  }
+}
+
 template <class Source>
 void unpack_strip(const std::byte* b, int64_t b_rows, std::byte* strip) {
-  for (int64_t row = 0; row < b_rows; ++row, b += kPanel * 4) {
+  for (int64_t row = 0; row < b_rows; ++row, b += b_row_bytes<Source>()) {
     for (int v = 0; v < kPanel / kLanes; ++v) {
-      const auto word = Source::word(b + v * kLanes * 4);
+      const auto word = Source::word(b + v * kLanes * 4, v * kLanes);
 #pragma GCC unroll 16
       for (int step = 0; step < Source::kSteps; ++step) {
         Source::store(strip + ((row * Source::kSteps + step) * kPanel + v * kLanes) * 4,
@@ -282,9 +385,13 @@ void codes_panel(const PanelTask& task) {
   const std::byte* const panel = w.data.data() + task.panel * task.shape.bytes();
   const int64_t groups = task.shape.groups, group_rows = task.shape.rows() / groups;
   const int64_t step_rows = kStripInputs / task.shape.inputs_per_row;
-  alignas(64) float scale[kPanel], offset[kPanel];
+  GroupNumbers numbers;
   for (int64_t g = 0; g < groups; ++g) {
-    load_group(w, task.panel * groups + g, Source::kBias, scale, offset);
+    if (w.format.scheme == Scheme::block) {
+      load_block_group(w, task, g, Source::kBias, numbers);
+    } else {
+      load_group(w, task.panel * groups + g, Source::kBias, numbers.scale, numbers.offset);
+    }
     for (int64_t done = 0; done < group_rows; done += step_rows) {
       const int64_t row = g * group_rows + done;
       Segment s{.b = panel + row * task.shape.row_bytes,
@@ -296,8 +403,9 @@ void codes_panel(const PanelTask& task) {
                 .start = done == 0,
                 .totals = done + step_rows >= group_rows ? tiles.totals : nullptr,
                 .first_group = g == 0,
-                .scale = scale,
-                .offset = offset,
+                .scale = numbers.scale,
+                .offset = numbers.offset,
+                .minimum = numbers.has_minimum ? numbers.minimum : nullptr,
                 .x_sums = task.x.sums + task.row * groups + g,
                 .x_sums_stride = groups};
       if constexpr (Engine::kReadsCodes) {
@@ -323,10 +431,22 @@ void float_panel(const PanelTask& task) {
     if (f.dtype == DType::f16) return dense_panel<DenseF16>(task);
     return dense_panel<DenseF32>(task);
   }
-  const int bits = stored_bits(f.bits);
-  if (bits == 2) return codes_panel<FloatCodes<2>>(task);
-  if (bits == 4) return codes_panel<FloatCodes<4>>(task);
-  return codes_panel<FloatCodes<8>>(task);
+  switch (codes_of(f)) {
+    case Codes::bits2:
+      return codes_panel<FloatCodes<2>>(task);
+    case Codes::bits4:
+      return codes_panel<FloatCodes<4>>(task);
+    case Codes::bits5:
+      return codes_panel<FloatWide<5>>(task);
+    case Codes::bits6:
+      return codes_panel<FloatWide<6>>(task);
+    case Codes::bits8:
+      return codes_panel<FloatCodes<8>>(task);
+    case Codes::iq4:
+      return codes_panel<FloatTable<kIq4Values>>(task);
+    case Codes::e2m1:
+      return codes_panel<FloatTable<kE2m1Values>>(task);
+  }
 }
 
 // ---- x.

@@ -12,7 +12,7 @@ struct PairSource {
 struct PairBf16 : PairSource {
   static constexpr int kSteps = 1, kWordBytes = 4;
   using Word = U;
-  static Word word(const std::byte* p) { return load_u(p); }
+  static Word word(const std::byte* p, int64_t) { return load_u(p); }
   static U weight(Word w, int) { return w; }
 };
 
@@ -24,7 +24,7 @@ struct PairCodes : PairSource {
   static constexpr float kBias = 1 << Bits;
   using Word = U;
   using Strip = PairBf16;
-  static Word word(const std::byte* p) { return load_u(p); }
+  static Word word(const std::byte* p, int64_t) { return load_u(p); }
   static U weight(Word w, int step) {
     constexpr uint32_t kMask = ((1u << Bits) - 1) << (7 - Bits);
     constexpr uint32_t kPower = (127 + Bits) << 7;
@@ -42,7 +42,7 @@ struct PairCodes<8> : PairSource {
   static constexpr float kBias = 0;
   using Word = U;
   using Strip = PairBf16;
-  static Word word(const std::byte* p) { return load_u(p); }
+  static Word word(const std::byte* p, int64_t) { return load_u(p); }
   static U weight(Word w, int step) {
     const U low = as_u(to_f(w >> (8 * step) & 0xFFu));
     const U high = as_u(to_f(w >> (8 * step + 16) & 0xFFu));
@@ -51,13 +51,77 @@ struct PairCodes<8> : PairSource {
   static void store(std::byte* p, U weight) { store_f(p, as_f(weight)); }
 };
 
-bool has_pairs(const Format& f) { return f.scheme == Scheme::affine || f.dtype == DType::bf16; }
+// 5- and 6-bit codes, by the trick of PairCodes; the upper bits are put in apart.
+template <int Bits>
+struct PairWide : PairSource {
+  static constexpr int kSteps = 8, kWordBytes = 4;
+  static constexpr int64_t kRowBytes = WideWords<Bits>::kRowBytes;
+  static constexpr float kBias = 1 << Bits;
+  using Word = WideWords<Bits>;
+  using Strip = PairBf16;
+  static Word word(const std::byte* p, int64_t column) { return Word::load(p, column); }
+  // Bits [from, from + count) of both halves, moved to bit `to`.
+  template <int Count>
+  static U moved(U w, int from, int to) {
+    const uint32_t mask = ((1u << Count) - 1) << to;
+    return (from < to ? w << (to - from) : w >> (from - to)) & (mask | mask << 16);
+  }
+  static U weight(const Word& w, int step) {
+    constexpr int kLow = 7 - Bits;  // where a code begins in the mantissa
+    constexpr uint32_t kPower = (127 + Bits) << 7;
+    const U nibbles = moved<4>(step < 4 ? w.low : w.high, step % 4 * 4, kLow);
+    const U upper = moved<Bits - 4>(w.upper, step * (Bits - 4), kLow + 4);
+    return nibbles | upper | (kPower | kPower << 16);
+  }
+  static void store(std::byte* p, U weight) { store_f(p, as_f(weight)); }
+};
+
+// 4-bit codes that name one of 16 values, all exact in bf16: vpermw looks up both of a pair.
+template <const std::array<int8_t, 16>& Values>
+struct PairTable : PairSource {
+  static constexpr int kSteps = 4, kWordBytes = 4;
+  static constexpr float kBias = 0;
+  alignas(64) static constexpr std::array<uint16_t, 32> kTable = [] {
+    std::array<uint16_t, 32> table{};
+    for (size_t i = 0; i < 32; ++i) {
+      const auto bits = std::bit_cast<uint32_t>(static_cast<float>(Values[i % 16]));
+      table[i] = static_cast<uint16_t>(bits >> 16);
+    }
+    return table;
+  }();
+  using Word = U;
+  using Strip = PairBf16;
+  static Word word(const std::byte* p, int64_t) { return load_u(p); }
+  static U weight(Word w, int step) {
+    const U index = w >> (4 * step) & 0x000F000Fu;
+    return (U)_mm512_permutexvar_epi16((__m512i)index, (__m512i)load_u(kTable.data()));
+  }
+  static void store(std::byte* p, U weight) { store_f(p, as_f(weight)); }
+};
+
+bool has_pairs(const Format& f) { return f.scheme != Scheme::dense || f.dtype == DType::bf16; }
+
+template <class Engine>
+void pair_codes_panel(const PanelTask& task) {
+  switch (codes_of(task.product->w->format)) {
+    case Codes::bits2:
+      return codes_panel<PairCodes<2>, Engine>(task);
+    case Codes::bits4:
+      return codes_panel<PairCodes<4>, Engine>(task);
+    case Codes::bits5:
+      return codes_panel<PairWide<5>, Engine>(task);
+    case Codes::bits6:
+      return codes_panel<PairWide<6>, Engine>(task);
+    case Codes::bits8:
+      return codes_panel<PairCodes<8>, Engine>(task);
+    case Codes::iq4:
+      return codes_panel<PairTable<kIq4Values>, Engine>(task);
+    case Codes::e2m1:
+      return codes_panel<PairTable<kE2m1Values>, Engine>(task);
+  }
+}
 
 void pair_panel(const PanelTask& task) {
-  const Format& f = task.product->w->format;
-  if (f.scheme == Scheme::dense) return dense_panel<PairBf16>(task);
-  const int bits = stored_bits(f.bits);
-  if (bits == 2) return codes_panel<PairCodes<2>>(task);
-  if (bits == 4) return codes_panel<PairCodes<4>>(task);
-  return codes_panel<PairCodes<8>>(task);
+  if (task.product->w->format.scheme == Scheme::dense) return dense_panel<PairBf16>(task);
+  return pair_codes_panel<RegisterTiles>(task);
 }

@@ -9,6 +9,7 @@
 
 #include "base/check.h"
 #include "base/half.h"
+#include "cpu/block_panels.h"
 
 namespace octavo::cpu {
 namespace {
@@ -297,11 +298,13 @@ void unpack_codes(const Weight& w, const std::byte* panel, int64_t row, std::spa
 bool fits_panels(const Format& f, int64_t in) {
   if (f.scheme == Scheme::dense)
     return f.dtype == DType::f32 || f.dtype == DType::f16 || f.dtype == DType::bf16;
+  if (f.scheme == Scheme::block) return true;
   const bool bits = f.bits == 2 || f.bits == 3 || f.bits == 4 || f.bits == 8;
   return bits && (f.group_size == in || (f.group_size % 16 == 0 && f.group_size > 0));
 }
 
 PanelShape panel_shape(const Format& f, int64_t in) {
+  if (f.scheme == Scheme::block) return block_panel_shape(f, in);
   const int64_t padded = (in + 31) / 32 * 32;
   if (f.scheme == Scheme::affine) {
     // A last group that is cut short by `in` is padded: its missing inputs are zeros of x.
@@ -325,6 +328,7 @@ Format preferred(const Format& source, int64_t out, int64_t in, Compute compute)
 
 PlaneBytes planes(const Format& format, int64_t out, int64_t in) {
   if (format.packing == Packing::rows) return plane_bytes(format, out, in);
+  if (format.scheme == Scheme::block) return block_planes(format, out, in);
   const PanelShape shape = panel_shape(format, in);
   const int64_t panels = panel_count(out), groups = panels * shape.groups * kPanel;
   PlaneBytes bytes{.data = static_cast<size_t>(panels * shape.bytes())};
@@ -341,6 +345,7 @@ void pack(const Weight& rows, int64_t first_row, const Weight& target) {
   OCTAVO_CHECK(rows.format.scheme == target.format.scheme &&
                rows.format.bits == target.format.bits);
   if (target.format.packing == Packing::rows) return reference::ops().pack(rows, first_row, target);
+  if (target.format.scheme == Scheme::block) return pack_blocks(rows, first_row, target);
   const PanelShape shape = panel_shape(target.format, target.in);
   const RowReader reader(rows, target.format.dtype);
   for (int64_t n = 0; n < rows.out;) {
@@ -356,6 +361,7 @@ void pack(const Weight& rows, int64_t first_row, const Weight& target) {
 
 void unpack_row(const Weight& w, int64_t row, std::span<float> out) noexcept {
   if (w.format.packing == Packing::rows) return reference::ops().unpack_row(w, row, out);
+  if (w.format.scheme == Scheme::block) return unpack_block_row(w, row, out);
   OCTAVO_DCHECK(row >= 0 && row < w.out && static_cast<int64_t>(out.size()) == w.in);
   const PanelShape shape = panel_shape(w.format, w.in);
   const std::byte* const panel = w.data.data() + row / kPanel * shape.bytes();

@@ -21,7 +21,14 @@
 //     b-bit code word = 4 B, C = 32/b inputs a row: input rC + 2i + j in bits [16j + bi, 16j +
 //     bi+b),
 //                so shift i and one mask give an operand pair; 3-bit codes are kept as 4-bit ones
-//   scales [panel][group][64] of Format::dtype and zeros [panel][group][64] of u8 in their planes.
+//     5, 6 bits  a row is 16 inputs: 64 words with the low nibbles of inputs 0-7 as above, 64 with
+//                those of 8-15, then 64 words of 4 B with the upper two bits of each (as 2-bit
+//                codes), or of 2 B with the fifth bits: input 2i + j in bit 8j + i
+//   affine: scales [panel][group][64] of Format::dtype and zeros [panel][group][64] of u8 in their
+//   planes.
+//   block: scales [panel][block][64] of Format::dtype, with a minimum [panel][block][2][64]; where
+//   groups have factors of these, they are i8 in the plane of the zeros, [panel][group][64] or
+//   [panel][group][2][64]. "block" is a group where there are no factors.
 //   K is padded with zeros to a multiple of 32 (bf16, and codes whose only group is the whole row).
 namespace octavo::cpu {
 
@@ -38,11 +45,23 @@ struct PanelShape {
   int64_t bytes() const { return rows() * row_bytes; }
 };
 
+// What the words of a panel of codes hold.
+enum class Codes : uint8_t { bits2, bits4, bits5, bits6, bits8, iq4, e2m1 };
+Codes codes_of(const Format& format);
+
+// Where the scales of a block format lie.
+struct BlockScales {
+  int64_t group_blocks = 1;  // groups that share a scale (and minimum)
+  int64_t scales = 1;        // vectors of 64 of a block: scale, minimum
+  int64_t factors = 0;       // vectors of 64 of a group
+};
+BlockScales block_scales(const Format& format);
+
 // Bits a code takes in a panel.
 constexpr int stored_bits(int bits) { return bits == 3 ? 4 : bits; }
 
 // Whether a matrix of this format can be kept in panels: a dense one of f32, f16 or bf16, an affine
-// one of 2, 3, 4 or 8 bits whose group is a multiple of 16 or the whole row.
+// one of 2, 3, 4 or 8 bits whose group is a multiple of 16 or the whole row, any block format.
 bool fits_panels(const Format& format, int64_t in);
 
 // REQUIRES: fits_panels.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "io/gguf.h"
 #include "io/pytorch_file.h"
 #include "io/strided_read.h"
 #include "octavo/error.h"
@@ -22,10 +23,31 @@ std::vector<TensorEntry> read_header(const File& file) {
 
 void Checkpoint::add_file(const std::filesystem::path& path) {
   File file(path);
-  for (TensorEntry& entry : read_header(file)) {
+  std::vector<TensorEntry> entries = read_header(file);
+  add(std::move(file), std::move(entries));
+}
+
+void Checkpoint::add_gguf(const std::filesystem::path& path) {
+  const auto read = [](const std::filesystem::path& part) {
+    File file(part);
+    GgufHeader header = read_gguf_header(file);
+    return std::pair(std::move(file), std::move(header));
+  };
+  auto [file, header] = read(path);
+  const auto parts = gguf_parts(path, header.metadata);
+  if (parts.size() == 1) return add(std::move(file), std::move(header.tensors));
+  for (size_t i = 0; i < parts.size(); ++i) {
+    auto [part, contents] = read(parts[i]);
+    check_gguf_part(contents.metadata, i, parts.size());
+    add(std::move(part), std::move(contents.tensors));
+  }
+}
+
+void Checkpoint::add(File file, std::vector<TensorEntry> entries) {
+  for (TensorEntry& entry : entries) {
     const std::string name = entry.name;
     if (!tensors_.emplace(name, Place{files_.size(), std::move(entry)}).second) {
-      throw Error("tensor occurs in two shards", path.string() + ", tensor " + name,
+      throw Error("tensor occurs in two shards", file.path().string() + ", tensor " + name,
                   "fetch the checkpoint again");
     }
   }
@@ -58,6 +80,10 @@ void Checkpoint::strip_wrappers() {
 Checkpoint Checkpoint::open(const std::filesystem::path& directory) {
   Checkpoint checkpoint;
   checkpoint.directory_ = directory;
+  if (is_gguf(directory)) {
+    checkpoint.add_gguf(directory);
+    return checkpoint;
+  }
   const WeightFiles found = find_weight_files(directory);
   for (const std::filesystem::path& file : found.files) checkpoint.add_file(file);
   checkpoint.check_index(found);

@@ -13,12 +13,13 @@
 namespace octavo {
 
 // The named tensors of a model directory: safetensors or PyTorch's .bin, in one file or in shards
-// (find_weight_files says which). A prefix that a training wrapper put before every name is left
-// out. Reads are bounds-checked and may run in several threads.
+// (find_weight_files says which); or of a GGUF file with its parts, under the names that it gives.
+// A prefix that a training wrapper put before every name is left out. Reads are bounds-checked and
+// may run in several threads.
 class Checkpoint {
  public:
   // Throws Error naming file and tensor when there are no weights or they are damaged.
-  static Checkpoint open(const std::filesystem::path& directory);
+  static Checkpoint open(const std::filesystem::path& path);
 
   // Null where there is no such tensor.
   const TensorEntry* find(std::string_view name) const;
@@ -35,7 +36,7 @@ class Checkpoint {
   // The kernel may forget these bytes of the page cache.
   void drop(const TensorEntry& entry) const;
 
-  const std::filesystem::path& directory() const { return directory_; }
+  const std::filesystem::path& directory() const { return directory_; }  // or the GGUF file
   uint64_t total_bytes() const;
   // "DIR/model.safetensors, tensor NAME", for messages.
   std::string where(std::string_view tensor) const;
@@ -46,6 +47,8 @@ class Checkpoint {
     TensorEntry entry;
   };
   void add_file(const std::filesystem::path& path);
+  void add_gguf(const std::filesystem::path& path);
+  void add(File file, std::vector<TensorEntry> entries);
   // Throws Error where the index names a tensor that its shard does not hold.
   void check_index(const WeightFiles& found) const;
   void strip_wrappers();

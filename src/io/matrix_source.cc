@@ -33,6 +33,17 @@ void expect(const Checkpoint& checkpoint, const TensorEntry& entry,
 
 }  // namespace
 
+MatrixSource MatrixSource::open_blocks(MatrixSource source) {
+  const TensorEntry& entry = *source.data_;
+  if (source.shape_.transposed) {
+    throw Error("a transposed matrix in blocks", source.checkpoint_->where(entry.name),
+                "convert the model again");
+  }
+  expect(*source.checkpoint_, entry, {source.shape_.out, source.shape_.in}, {});
+  source.format_ = block_format(entry.block);
+  return source;
+}
+
 MatrixSource MatrixSource::open(const Checkpoint& checkpoint, const Quantization& quantization,
                                 const std::string& name, const MatrixShape& shape) {
   MatrixSource source;
@@ -42,6 +53,7 @@ MatrixSource MatrixSource::open(const Checkpoint& checkpoint, const Quantization
       quantization.packed ? checkpoint.find(name + ".weight_packed") : nullptr;
   if (packed == nullptr) {
     source.data_ = &checkpoint.get(name + ".weight");
+    if (source.data_->block != BlockType::none) return open_blocks(std::move(source));
     const auto stored =
         shape.transposed ? std::vector{shape.in, shape.out} : std::vector{shape.out, shape.in};
     expect(checkpoint, *source.data_, stored, {});
@@ -102,6 +114,8 @@ void MatrixSource::read_stored(int64_t begin, int64_t end, std::byte* data, std:
                                std::byte* zeros) const {
   const PlaneBytes row = plane_bytes(format_, 1, shape_.in);
   const int64_t count = end - begin;
+  if (format_.scheme == Scheme::block)
+    return checkpoint_->read(*data_, begin * row.data, {data, count * row.data});
   if (format_.scheme == Scheme::dense) return read_dense(begin, end, data);
   // Stored rows are padded to whole 32-bit words.
   const size_t stored_bytes = data_->bytes / shape_.out;

@@ -51,6 +51,7 @@ class MatrixSource {
   void drop() const;  // its bytes will not be read again
 
  private:
+  static MatrixSource open_blocks(MatrixSource source);  // the rest of open()
   void read_stored(int64_t begin, int64_t end, std::byte* data, std::byte* scales,
                    std::byte* zeros) const;
   void read_dense(int64_t begin, int64_t end, std::byte* data) const;

@@ -125,7 +125,15 @@ void check_tiling(const File& file, std::vector<TensorEntry>& entries, uint64_t 
 
 }  // namespace
 
-int64_t TensorEntry::elements() const { return static_cast<int64_t>(bytes) / size_bytes(dtype); }
+int64_t TensorEntry::elements() const {
+  if (block == BlockType::none) return static_cast<int64_t>(bytes) / size_bytes(dtype);
+  const BlockTraits& t = traits(block);
+  return static_cast<int64_t>(bytes) / t.bytes * t.elements;
+}
+
+std::string_view TensorEntry::type_name() const {
+  return block == BlockType::none ? octavo::name(dtype) : traits(block).name;
+}
 
 std::vector<TensorEntry> read_safetensors_header(const File& file) {
   const std::string text = read_header_text(file);

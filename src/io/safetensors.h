@@ -9,6 +9,7 @@
 
 #include "base/atomic_file.h"
 #include "base/file.h"
+#include "tensor/block.h"
 #include "tensor/dtype.h"
 
 namespace octavo {
@@ -17,11 +18,13 @@ namespace octavo {
 struct TensorEntry {
   std::string name;
   DType dtype = DType::f32;
+  BlockType block = BlockType::none;  // else `dtype` says nothing (GGUF)
   std::vector<int64_t> shape;
   uint64_t begin = 0, bytes = 0;      // absolute in the file; bytes of the elements alone
   std::vector<int64_t> strides = {};  // in elements; empty: contiguous
 
   int64_t elements() const;
+  std::string_view type_name() const;  // "BF16", "Q4_K"
 };
 
 // The header of a safetensors file, read whole and checked: entries inside the data, as long as

@@ -11,9 +11,9 @@
 #include "io/checkpoint.h"
 #include "model/config.h"
 #include "model/derive.h"
-#include "model/families.h"
 #include "model/load_plan.h"
 #include "model/model.h"
+#include "model/source.h"
 #include "octavo/error.h"
 #include "tensor/convert.h"
 
@@ -57,11 +57,8 @@ class Loader {
     settle_head();
   }
 
-  // Empty when the embedding is missing.
-  std::optional<DType> stored_dtype() const {
-    const TensorEntry* entry = checkpoint_.find(embedding_ + ".weight");
-    return entry == nullptr ? std::nullopt : std::optional(entry->dtype);
-  }
+  // Null when the embedding is missing.
+  const TensorEntry* stored_embedding() const { return checkpoint_.find(embedding_ + ".weight"); }
 
   void plan() {
     const ModelSpec& spec = model_.spec;
@@ -91,7 +88,7 @@ class Loader {
       for (std::string& name : job.source.tensors()) plan.used.insert(std::move(name));
       const Format& kept = job.target->format;
       std::string format = to_string(kept);
-      if (kept.scheme == Scheme::affine && kept.packing == Packing::rows) format += kPlainRows;
+      if (kept.scheme != Scheme::dense && kept.packing == Packing::rows) format += kPlainRows;
       if (job.source.format().scheme == Scheme::dense && job.source.stored() != kept.dtype)
         format += " from " + to_string(Format{.dtype = job.source.stored()});
       plan.formats[format] += job.target->out * job.target->in;
@@ -265,6 +262,10 @@ class Loader {
       throw Error("shape is not [" + wanted + "] as config.json asks", checkpoint_.where(name),
                   "config.json and weights do not belong together");
     }
+    if (entry.block != BlockType::none) {
+      throw Error("a vector in blocks of " + std::string(entry.type_name()),
+                  checkpoint_.where(name), "convert the model again");
+    }
     return entry;
   }
 
@@ -377,8 +378,11 @@ class Loader {
   std::vector<std::string> scalars_;  // tensors read while planning
 };
 
-Compute compute_for(DTypeChoice choice, std::optional<DType> stored) {
-  if (choice == DTypeChoice::automatic) return stored == DType::bf16 ? Compute::bf16 : Compute::f32;
+// Rounding the factors to bf16 costs less than what a block format of 8 bits or less has cost.
+Compute compute_for(DTypeChoice choice, const TensorEntry* stored) {
+  const bool coarse =
+      stored != nullptr && (stored->dtype == DType::bf16 || stored->block != BlockType::none);
+  if (choice == DTypeChoice::automatic) return coarse ? Compute::bf16 : Compute::f32;
   return choice == DTypeChoice::bfloat16 ? Compute::bf16 : Compute::f32;
 }
 
@@ -404,29 +408,27 @@ KvShape Model::kv_shape(int64_t layer, int64_t block_tokens) const {
           .dtype = kv_dtype};
 }
 
-std::unique_ptr<Model> load_model(const std::filesystem::path& directory, const Ops& ops,
+std::unique_ptr<Model> load_model(const std::filesystem::path& path, const Ops& ops,
                                   ThreadPool& pool, const LoadOptions& options) {
-  const Config config = Config::read(directory / "config.json");
+  ModelSource source = ModelSource::open(path);
   auto model = std::make_unique<Model>();
-  model->spec = spec_of(config);
+  model->spec = std::move(source.spec);
   model->ops = ops;
-  const Checkpoint checkpoint = Checkpoint::open(directory);
-  Loader loader(*model, checkpoint, read_quantization(config), Loader::Purpose::load);
+  Loader loader(*model, source.checkpoint, read_quantization(source.config), Loader::Purpose::load);
   loader.plan();
-  model->compute = compute_for(options.dtype, loader.stored_dtype());
+  model->compute = compute_for(options.dtype, loader.stored_embedding());
   model->kv_dtype = model->compute == Compute::bf16 ? DType::bf16 : DType::f32;
   loader.run(pool, options);
   return model;
 }
 
-LoadPlan plan_load(const Config& config, const Checkpoint& checkpoint, const Ops& ops,
-                   DTypeChoice dtype) {
+LoadPlan plan_load(const ModelSource& source, const Ops& ops, DTypeChoice dtype) {
   Model model;
-  model.spec = spec_of(config);
+  model.spec = source.spec;
   model.ops = ops;
-  Loader loader(model, checkpoint, read_quantization(config), Loader::Purpose::look);
+  Loader loader(model, source.checkpoint, read_quantization(source.config), Loader::Purpose::look);
   loader.plan();
-  model.compute = compute_for(dtype, loader.stored_dtype());
+  model.compute = compute_for(dtype, loader.stored_embedding());
   return loader.summary();
 }
 

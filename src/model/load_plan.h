@@ -7,9 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "io/checkpoint.h"
-#include "model/config.h"
 #include "model/model.h"
+#include "model/source.h"
 
 namespace octavo {
 
@@ -26,7 +25,6 @@ struct LoadPlan {
 };
 
 // Throws Error only where config.json itself cannot be used.
-LoadPlan plan_load(const Config& config, const Checkpoint& checkpoint, const Ops& ops,
-                   DTypeChoice dtype);
+LoadPlan plan_load(const ModelSource& source, const Ops& ops, DTypeChoice dtype);
 
 }  // namespace octavo

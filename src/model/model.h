@@ -74,10 +74,10 @@ struct LoadOptions {
   std::function<void(size_t done_bytes, size_t all_bytes)> progress = {};
 };
 
-// Opens a model directory (config.json and weights as Checkpoint finds them) and loads it for
-// `ops`. The pool packs weights in parallel. Throws Error naming file and tensor or field. Peak
-// memory: the resident weights and a slice a thread.
-std::unique_ptr<Model> load_model(const std::filesystem::path& directory, const Ops& ops,
+// Opens a model directory (config.json and weights as Checkpoint finds them) or a GGUF file and
+// loads it for `ops`. The pool packs weights in parallel. Throws Error naming file and tensor or
+// field. Peak memory: the resident weights and a slice a thread.
+std::unique_ptr<Model> load_model(const std::filesystem::path& path, const Ops& ops,
                                   ThreadPool& pool, const LoadOptions& options = {});
 
 }  // namespace octavo

@@ -10,6 +10,7 @@
 #include "base/atomic_file.h"
 #include "base/json.h"
 #include "base/thread_pool.h"
+#include "io/gguf.h"
 #include "model/config.h"
 #include "model/families.h"
 #include "octavo/error.h"
@@ -245,6 +246,10 @@ void copy_companions(const std::filesystem::path& from, const std::filesystem::p
 QuantizeReport quantize(const std::filesystem::path& model, const std::filesystem::path& out,
                         const Recipe& recipe, ThreadPool& pool, const QuantizeProgress& progress) {
   const auto start = std::chrono::steady_clock::now();
+  if (is_gguf(model)) {
+    throw Error("a GGUF file cannot be quantized again", model.string(),
+                "give the model's full-precision directory");
+  }
   const Config config = Config::read(model / "config.json");
   if (config.has("quantization_config"))
     throw Error("the model is quantized already", config.where(), "give the full-precision model");

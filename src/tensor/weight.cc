@@ -37,6 +37,16 @@ int code_at(const std::byte* row, int64_t row_bytes, int bits, int64_t k) {
   return static_cast<int>(word >> (bit % 8) & ((1u << bits) - 1));
 }
 
+float block_element_at(const Weight& w, int64_t row, int64_t k) {
+  const BlockTraits& t = traits(w.format.block);
+  BlockParts parts;
+  const int64_t block = row * (w.in / t.elements) + k / t.elements;
+  split_block(w.format.block, w.data.data() + block * t.bytes, parts);
+  const int at = static_cast<int>(k % t.elements), group = at / t.group;
+  return block_element(t, parts.codes[at], parts.group_scale(t, group),
+                       parts.group_minimum(t, group));
+}
+
 }  // namespace
 
 std::string to_string(const Format& f) {
@@ -45,11 +55,25 @@ std::string to_string(const Format& f) {
     for (char& c : text) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c);
     return text;
   }
+  if (f.scheme == Scheme::block) return std::string(traits(f.block).name);
   return "int" + std::to_string(f.bits) + " g" + std::to_string(f.group_size) +
          (f.ordered ? " act-order" : "");
 }
 
+Format block_format(BlockType type) {
+  const BlockTraits& t = traits(type);
+  return {.scheme = Scheme::block,
+          .dtype = t.scale_dtype,
+          .bits = t.bits,
+          .group_size = t.group,
+          .block = type};
+}
+
 PlaneBytes plane_bytes(const Format& f, int64_t out, int64_t in) {
+  if (f.scheme == Scheme::block) {
+    const BlockTraits& t = traits(f.block);
+    return {.data = static_cast<size_t>(out * (in / t.elements) * t.bytes)};
+  }
   if (f.scheme == Scheme::dense)
     return {.data = static_cast<size_t>(out * in * size_bytes(f.dtype))};
   const int64_t groups = out * groups_of(f, in);
@@ -61,6 +85,7 @@ PlaneBytes plane_bytes(const Format& f, int64_t out, int64_t in) {
 float element(const Weight& w, int64_t row, int64_t k) {
   OCTAVO_DCHECK(w.format.packing == Packing::rows && row < w.out && k < w.in);
   if (w.format.scheme == Scheme::dense) return load_float(w.data, w.format.dtype, row * w.in + k);
+  if (w.format.scheme == Scheme::block) return block_element_at(w, row, k);
   const int64_t row_bytes = (w.in * w.format.bits + 7) / 8;
   const int64_t group = row * w.groups() + k / w.format.group_size;
   const int q = code_at(w.data.data() + row * row_bytes, row_bytes, w.format.bits, k);

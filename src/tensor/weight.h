@@ -5,6 +5,7 @@
 #include <span>
 #include <string>
 
+#include "tensor/block.h"
 #include "tensor/dtype.h"
 
 namespace octavo {
@@ -13,6 +14,7 @@ enum class Scheme : uint8_t {
   dense,   // elements of `dtype`
   affine,  // w = (q - zero) · scale with one scale and zero a group of `group_size` inputs of one
            // output row
+  block,   // blocks of one of GGUF's formats (tensor/block.h)
 };
 
 // Where the bytes of a matrix lie. `rows` is the plain form that every reader and ops/reference
@@ -21,7 +23,8 @@ enum class Scheme : uint8_t {
 //   affine: data   = unsigned codes, `bits` each, little-endian bit string a row [out,
 //   ceil(in·bits/8) bytes],
 //           scales = `dtype` [out, groups], zeros = u8 [out, groups] (always present; 2^(bits-1)
-//           where symmetric).
+//           where symmetric);
+//   block:  data   = the blocks as files hold them, rows one after another.
 // `panels` is a kernel table's own order (documented in its header); bytes of one table are not
 // read by another.
 enum class Packing : uint8_t { rows, panels };
@@ -36,11 +39,15 @@ struct Format {
   bool ordered =
       false;  // affine: groups follow Weight::order (act-order), not the position of the input
   Packing packing = Packing::rows;
+  // block: the type; dtype, bits and group_size as its traits say (see block_format).
+  BlockType block = BlockType::none;
 
   bool operator==(const Format&) const = default;
 };
 
-// Groups of a row of `in` inputs. REQUIRES: affine.
+Format block_format(BlockType type);
+
+// Groups of a row of `in` inputs. REQUIRES: not dense.
 inline int64_t groups_of(const Format& format, int64_t in) {
   return (in + format.group_size - 1) / format.group_size;
 }
@@ -59,7 +66,7 @@ struct Weight {
   std::span<const int32_t> order = {};
 
   bool empty() const { return out == 0; }
-  int64_t groups() const { return format.scheme == Scheme::affine ? groups_of(format, in) : 0; }
+  int64_t groups() const { return format.scheme == Scheme::dense ? 0 : groups_of(format, in); }
   size_t size_bytes() const {
     return data.size() + scales.size() + zeros.size() + order.size_bytes();
   }

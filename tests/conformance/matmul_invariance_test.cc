@@ -21,6 +21,7 @@ std::vector<WeightShape> shapes() {
     all.push_back({affine(bits, 128, true), 100, 512});
     all.push_back({affine(bits, 0), 65, 330});
   }
+  for (BlockType type : block_types()) all.push_back({block_format(type), 100, 512});
   return all;
 }
 

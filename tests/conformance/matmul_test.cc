@@ -23,6 +23,11 @@ std::vector<WeightShape> shapes() {
     all.push_back({affine(bits, 0), 33, 50});
     all.push_back({affine(bits, 16, true), 1, 80});
   }
+  for (BlockType type : block_types()) {
+    all.push_back({block_format(type), 70, 512});
+    all.push_back({block_format(type), 1, traits(type).elements});
+    all.push_back({block_format(type), 129, 3 * traits(type).elements});
+  }
   return all;
 }
 

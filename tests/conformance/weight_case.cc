@@ -1,6 +1,7 @@
 #include "weight_case.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstring>
 #include <numeric>
@@ -21,7 +22,39 @@ void append(std::vector<std::byte>& plane, DType type, float value) {
   if (type == DType::f16) put(to_float16(value));
 }
 
+// Where a block keeps its 16-bit scales; -1: none.
+std::array<int, 2> scale_places(BlockType type) {
+  switch (type) {
+    case BlockType::q4_1:
+    case BlockType::q5_1:
+    case BlockType::q4_k:
+    case BlockType::q5_k:
+      return {0, 2};
+    case BlockType::q2_k:
+      return {80, 82};
+    case BlockType::q3_k:
+      return {108, -1};
+    case BlockType::q6_k:
+      return {208, -1};
+    case BlockType::tq1_0:
+      return {52, -1};
+    case BlockType::tq2_0:
+      return {64, -1};
+    case BlockType::mxfp4:
+      return {-1, -1};
+    default:
+      return {0, -1};
+  }
+}
+
 }  // namespace
+
+std::vector<BlockType> block_types() {
+  std::vector<BlockType> all;
+  for (int i = 1; i <= static_cast<int>(BlockType::mxfp4); ++i)
+    all.push_back(static_cast<BlockType>(i));
+  return all;
+}
 
 Format dense(DType dtype) { return {.dtype = dtype}; }
 Format affine(int bits, int64_t group_size, bool ordered, DType scales) {
@@ -38,6 +71,10 @@ WeightCase::WeightCase(const WeightShape& shape, uint32_t seed) {
   const int64_t out = shape.out, in = shape.in;
   if (format.scheme == Scheme::dense) {
     for (int64_t i = 0; i < out * in; ++i) append(data_, format.dtype, random.normal() * 0.1f);
+  } else if (format.scheme == Scheme::block) {
+    rows_ = {
+        .format = format, .out = out, .in = in, .data = {}, .scales = {}, .zeros = {}, .order = {}};
+    fill_blocks(random);
   } else {
     if (format.group_size == 0) format.group_size = in;
     const PlaneBytes bytes = plane_bytes(format, out, in);
@@ -66,7 +103,8 @@ WeightCase::WeightCase(const WeightShape& shape, uint32_t seed) {
       const int64_t at = o * in + (format.ordered ? order_[k] : k);
       values_[at] = element(rows_, o, k);
       magnitudes_[at] = std::abs(values_[at]);
-      if (format.scheme == Scheme::dense) continue;
+      if (format.scheme == Scheme::block) magnitudes_[at] = block_magnitude(o, k);
+      if (format.scheme != Scheme::affine) continue;
       // |q| + zero = |q - zero| + 2 zero at most.
       const int64_t group = o * rows_.groups() + k / format.group_size;
       const float scale = element({.format = dense(format.dtype),
@@ -80,6 +118,31 @@ WeightCase::WeightCase(const WeightShape& shape, uint32_t seed) {
       magnitudes_[at] += 2 * scale * static_cast<float>(zeros_[group]);
     }
   }
+}
+
+void WeightCase::fill_blocks(Random& random) {
+  const BlockTraits& t = traits(rows_.format.block);
+  data_.resize(plane_bytes(rows_.format, rows_.out, rows_.in).data);
+  for (std::byte& b : data_) b = std::byte(random.below(256));
+  for (size_t block = 0; block < data_.size(); block += static_cast<size_t>(t.bytes)) {
+    for (int place : scale_places(rows_.format.block)) {
+      if (place < 0) continue;
+      const Float16 scale = to_float16(0.001f * (1 + std::abs(random.normal())));
+      std::memcpy(data_.data() + block + place, &scale, 2);
+    }
+    if (rows_.format.block == BlockType::mxfp4) data_[block] = std::byte(118 + random.below(4));
+  }
+}
+
+float WeightCase::block_magnitude(int64_t row, int64_t k) const {
+  const BlockTraits& t = traits(rows_.format.block);
+  BlockParts parts;
+  const int64_t block = row * (rows_.in / t.elements) + k / t.elements;
+  split_block(rows_.format.block, rows_.data.data() + block * t.bytes, parts);
+  const int at = static_cast<int>(k % t.elements), group = at / t.group, code = parts.codes[at];
+  const int size = t.table != nullptr ? std::abs(t.table[code]) : code + t.zero;
+  return std::abs(parts.group_scale(t, group)) * static_cast<float>(size) +
+         std::abs(parts.group_minimum(t, group));
 }
 
 double WeightCase::magnitude(std::span<const float> x, int64_t out) const {

@@ -13,6 +13,7 @@ struct WeightShape {
 };
 
 Format dense(DType dtype);
+std::vector<BlockType> block_types();  // all of them
 // group_size 0: one group a row.
 Format affine(int bits, int64_t group_size, bool ordered = false, DType scales = DType::f16);
 
@@ -31,6 +32,9 @@ class WeightCase {
 
  private:
   WeightCase(const WeightCase&) = delete;
+  void fill_blocks(Random& random);
+  // Of element (row, k) of a block format, its parts counted before they cancel.
+  float block_magnitude(int64_t row, int64_t k) const;
 
   std::vector<std::byte> data_, scales_, zeros_;
   std::vector<int32_t> order_;

@@ -101,6 +101,17 @@ TEST_P(Family, gives_the_logits_of_transformers_on_every_table) {
     EXPECT_LE(distance(logits_of(kCases / GetParam(), ops, ids), wanted), 1e-4) << ops.name;
 }
 
+// The llama fixture as a GGUF file (tools/make_gguf_fixtures.py).
+TEST(Gguf, gives_the_logits_of_transformers_on_every_table) {
+  const auto ids = read_ids("llama");
+  const auto wanted = read_tensor<float>(kCases / "llama" / "reference.safetensors", "logits");
+  for (const Ops& ops : tables()) {
+    const auto mine = logits_of("tests/data/gguf/llama.gguf", ops, ids);
+    EXPECT_LE(distance(mine, wanted), 1e-4) << ops.name;
+    EXPECT_EQ(logits_of("tests/data/gguf/llama.gguf", ops, ids, {1, 7}), mine) << ops.name;
+  }
+}
+
 TEST_P(Family, gives_the_same_bits_for_any_chunking_and_thread_count) {
   const auto ids = read_ids(GetParam());
   for (const Ops& ops : tables()) {

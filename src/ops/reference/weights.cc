@@ -78,6 +78,12 @@ void pack(const Weight& rows, int64_t first_row, const Weight& target) {
   const Format& f = target.format;
   OCTAVO_CHECK(rows.format.scheme == f.scheme && rows.format.bits == f.bits);
   OCTAVO_CHECK(rows.in == target.in && first_row + rows.out <= target.out);
+  if (f.scheme == Scheme::block) {
+    OCTAVO_CHECK(rows.format.block == f.block);
+    const size_t begin = plane_bytes(f, first_row, rows.in).data;
+    std::memcpy(writable(target.data) + begin, rows.data.data(), rows.data.size());
+    return;
+  }
   if (f.scheme == Scheme::dense) {
     convert({rows.data, rows.format.dtype}, {target.data, f.dtype}, first_row * rows.in,
             rows.out * rows.in);
@@ -93,6 +99,10 @@ void pack(const Weight& rows, int64_t first_row, const Weight& target) {
 }
 
 void unpack_row(const Weight& w, int64_t row, std::span<float> out) noexcept {
+  if (w.format.scheme == Scheme::block) {
+    const size_t row_bytes = plane_bytes(w.format, 1, w.in).data;
+    return dequantize(w.format.block, w.data.data() + row * row_bytes, w.in, out.data());
+  }
   for (int64_t k = 0; k < w.in; ++k) out[w.format.ordered ? w.order[k] : k] = element(w, row, k);
 }
 

@@ -68,12 +68,9 @@ ModelTemplates ModelTemplates::load(const std::filesystem::path& directory) {
   ModelTemplates result;
   const auto config_file = directory / "tokenizer_config.json";
   for (const auto& file : {directory / "special_tokens_map.json", config_file}) {
-    const Json tokens = read_object(file);
-    for (const char* name : kTokens) {
-      if (!tokens.contains(name)) continue;
-      if (const auto text = token_text(tokens[name])) result.tokens_[name] = *text;
-    }
-    if (file == config_file) add_configured(result.templates_, tokens, file.string());
+    const Json config = read_object(file);
+    result.read_tokens(config);
+    if (file == config_file) add_configured(result.templates_, config, file.string());
   }
   const auto processor_file = directory / "chat_template.json";
   add_configured(result.templates_, read_object(processor_file), processor_file.string());
@@ -89,6 +86,22 @@ ModelTemplates ModelTemplates::load(const std::filesystem::path& directory) {
     add_file(result.templates_, entry.path().stem().string(), entry.path());
   }
   return result;
+}
+
+ModelTemplates ModelTemplates::from_config(std::string_view text, const std::string& where) {
+  ModelTemplates result;
+  const Json config = parse_json(text, where, {.max_keys = size_t{1} << 20});
+  if (!config.is_object()) return result;
+  result.read_tokens(config);
+  add_configured(result.templates_, config, where);
+  return result;
+}
+
+void ModelTemplates::read_tokens(const Json& config) {
+  for (const char* name : kTokens) {
+    if (!config.contains(name)) continue;
+    if (const auto text = token_text(config[name])) tokens_[name] = *text;
+  }
 }
 
 const ChatTemplate* ModelTemplates::pick(bool with_tools) const {

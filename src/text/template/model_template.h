@@ -4,6 +4,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "text/template/chat_template.h"
 
@@ -16,6 +17,8 @@ class ModelTemplates {
   // chat_template.json, chat_template.jinja, and additional_chat_templates/NAME.jinja; later ones
   // replace earlier ones of the same name. Throws Error for files that cannot be read as such.
   static ModelTemplates load(const std::filesystem::path& directory);
+  // From the text of a tokenizer_config.json; `where` stands for the file in errors.
+  static ModelTemplates from_config(std::string_view text, const std::string& where);
 
   // The template for a request: "tool_use" when tools are given and there is one, else "default",
   // else the only one. Null when the model has none.
@@ -25,6 +28,8 @@ class ModelTemplates {
   void add_tokens(Json& context) const;
 
  private:
+  void read_tokens(const Json& config);
+
   std::map<std::string, ChatTemplate> templates_;
   std::map<std::string, std::string> tokens_;
 };

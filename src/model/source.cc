@@ -1,0 +1,28 @@
+#include "model/source.h"
+
+#include "io/gguf.h"
+#include "model/families.h"
+#include "model/gguf/gguf_model.h"
+
+namespace octavo {
+
+ModelSource ModelSource::open(const std::filesystem::path& path) {
+  if (!is_gguf(path)) {
+    Config config = Config::read(path / "config.json");
+    ModelSpec spec = spec_of(config);
+    return {Checkpoint::open(path), std::move(config), std::move(spec)};
+  }
+  const GgufMetadata metadata = read_gguf_metadata(path);
+  Checkpoint checkpoint = Checkpoint::open(path);
+  Config config = gguf_config(path, metadata, checkpoint);
+  ModelSpec spec = spec_of(config);
+  fit_to_gguf(spec, gguf_architecture(metadata), checkpoint);
+  return {std::move(checkpoint), std::move(config), std::move(spec)};
+}
+
+Config read_config(const std::filesystem::path& path) {
+  if (!is_gguf(path)) return Config::read(path / "config.json");
+  return gguf_config(path, read_gguf_metadata(path), Checkpoint::open(path));
+}
+
+}  // namespace octavo

@@ -1,0 +1,25 @@
+#pragma once
+
+#include <filesystem>
+
+#include "io/checkpoint.h"
+#include "model/config.h"
+#include "model/spec.h"
+
+namespace octavo {
+
+// A model as it lies on disk: a directory in Hugging Face layout, or a GGUF file. Opened, with
+// nothing but headers read.
+struct ModelSource {
+  Checkpoint checkpoint;
+  Config config;   // config.json, or what a GGUF file's metadata say of it
+  ModelSpec spec;  // with the names under which this checkpoint keeps its tensors
+
+  // Throws Error naming file and tensor or field.
+  static ModelSource open(const std::filesystem::path& path);
+};
+
+// The config alone.
+Config read_config(const std::filesystem::path& path);
+
+}  // namespace octavo
