@@ -117,7 +117,7 @@ Json describe_kernels() {
 }
 
 Json inspect(const fs::path& directory, const ModelOptions& options) {
-  const ModelSource source = ModelSource::open(directory);
+  const ModelSource source = ModelSource::open(directory, options.hf_overrides);
   const auto& [checkpoint, config, spec] = source;
   const Json load = describe_load(source, options);
   return {{"model", directory.string()},
@@ -200,6 +200,7 @@ int print_supported(bool json) {
 std::function<int()> add_inspect(CLI::App& app) {
   const auto options = std::make_shared<Options>();
   add_model(app, options->model)->required(false);
+  add_hf_overrides(app, options->model);
   app.add_flag("--supported", options->supported, "list the model families instead");
   app.add_option("--dtype", options->model.dtype, "auto, float32, bfloat16 or float16: to plan for")
       ->check(CLI::IsMember({"auto", "float32", "float", "bfloat16", "float16", "half"}));

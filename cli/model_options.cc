@@ -44,6 +44,11 @@ CLI::Option* add_model(CLI::App& app, ModelOptions& options) {
       ->required();
 }
 
+void add_hf_overrides(CLI::App& app, ModelOptions& options) {
+  app.add_option("--hf-overrides", options.hf_overrides,
+                 "JSON object whose fields replace those of config.json");
+}
+
 void add_model_options(CLI::App& app, ModelOptions& options) {
   add_model(app, options);
   app.add_option("--dtype", options.dtype, "auto, float32, bfloat16 or float16")
@@ -57,6 +62,7 @@ void add_model_options(CLI::App& app, ModelOptions& options) {
   app.add_option("--seed", options.seed, "seed of whatever is random");
   app.add_option("--max-model-len", options.max_model_len, "tokens of prompt and answer together")
       ->check(CLI::Range(int64_t{0}, int64_t{1} << 31));
+  add_hf_overrides(app, options);
   app.add_option("--plugin", options.plugin, "shared library with more families or kernels");
   app.add_flag("--verbose", options.verbose, "more detail on stderr");
 }
@@ -89,6 +95,7 @@ RunningModel load(const ModelOptions& options) {
   const Ops ops = cpu::ops(usable_features());
   Progress progress("loading", "bytes", 0);
   LoadOptions load_options{.dtype = parse_dtype(options.dtype),
+                           .config_overrides = options.hf_overrides,
                            .progress = [&](size_t done, size_t all) {
                              progress.update(static_cast<int64_t>(done), static_cast<int64_t>(all));
                            }};

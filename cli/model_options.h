@@ -25,11 +25,13 @@ struct ModelOptions {
   std::optional<int64_t> seed;
   int64_t max_model_len = 0;  // 0: the model's own
   std::string plugin;
+  std::string hf_overrides;  // JSON
   bool verbose = false;
 };
 
 // The positional MODEL.
 CLI::Option* add_model(CLI::App& app, ModelOptions& options);
+void add_hf_overrides(CLI::App& app, ModelOptions& options);
 // MODEL and the flags above.
 void add_model_options(CLI::App& app, ModelOptions& options);
 

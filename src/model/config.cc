@@ -32,6 +32,17 @@ Config Config::parse(std::string_view text, std::string where) {
   return Config(std::move(json), std::move(where));
 }
 
+Config Config::with(std::string_view overrides) const {
+  auto json = std::make_unique<Json>(*json_);
+  if (!overrides.empty()) {
+    const Json changes = parse_json(overrides, "--hf-overrides");
+    if (!changes.is_object())
+      throw Error("not a JSON object", "--hf-overrides", "write {\"FIELD\": VALUE}");
+    json->merge_patch(changes);
+  }
+  return Config(std::move(json), where_);
+}
+
 void Config::fail(std::string_view key, const std::string& problem, const std::string& mend) const {
   throw Error(problem, where_ + ", field " + std::string(key), mend);
 }

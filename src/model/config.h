@@ -24,6 +24,10 @@ class Config {
   Config(Config&&) noexcept;
   Config& operator=(Config&&) noexcept;
 
+  // With fields replaced by those of a JSON object; null takes a field away (RFC 7396). Nothing:
+  // unchanged. Throws Error naming the option.
+  Config with(std::string_view overrides) const;
+
   bool has(std::string_view key) const;  // present and not null
   int64_t integer(std::string_view key, int64_t low, int64_t high) const;
   int64_t integer_or(std::string_view key, int64_t low, int64_t high, int64_t otherwise) const;

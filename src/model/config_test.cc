@@ -98,6 +98,17 @@ TEST(Config, refuses_numbers_without_sense) {
   EXPECT_THROW(spec_of(Config::parse(to_line(wide), "config.json")), Error);
 }
 
+TEST(Config, takes_an_old_family_under_a_new_name) {
+  const Config renamed =
+      Config::parse(kLlama, "config.json").with(R"({"architectures": ["NewForCausalLM"]})");
+  EXPECT_THROW(spec_of(renamed), Error);
+  for (const char* mend : {R"({"architecture_alias": "LlamaForCausalLM"})",
+                           R"({"architectures": null, "model_type": "llama"})"})
+    EXPECT_EQ(spec_of(renamed.with(mend)).layers.size(), 2u) << mend;
+  EXPECT_THROW(renamed.with("[1]"), Error);
+  EXPECT_THROW(renamed.with("{"), Error);
+}
+
 TEST(Config, names_an_unsupported_architecture_and_what_is_supported) {
   const std::string line = refusal("architectures", {"LlambForCausalLM"});
   EXPECT_NE(line.find("LlambForCausalLM"), std::string::npos);

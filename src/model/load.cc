@@ -410,7 +410,7 @@ KvShape Model::kv_shape(int64_t layer, int64_t block_tokens) const {
 
 std::unique_ptr<Model> load_model(const std::filesystem::path& path, const Ops& ops,
                                   ThreadPool& pool, const LoadOptions& options) {
-  ModelSource source = ModelSource::open(path);
+  ModelSource source = ModelSource::open(path, options.config_overrides);
   auto model = std::make_unique<Model>();
   model->spec = std::move(source.spec);
   model->ops = ops;

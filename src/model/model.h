@@ -70,6 +70,7 @@ enum class DTypeChoice : uint8_t { automatic, float32, bfloat16, float16 };
 
 struct LoadOptions {
   DTypeChoice dtype = DTypeChoice::automatic;
+  std::string config_overrides = {};  // as ModelSource::open takes them
   // Called from one thread at a time.
   std::function<void(size_t done_bytes, size_t all_bytes)> progress = {};
 };

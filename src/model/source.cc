@@ -6,15 +6,15 @@
 
 namespace octavo {
 
-ModelSource ModelSource::open(const std::filesystem::path& path) {
+ModelSource ModelSource::open(const std::filesystem::path& path, std::string_view overrides) {
   if (!is_gguf(path)) {
-    Config config = Config::read(path / "config.json");
+    Config config = Config::read(path / "config.json").with(overrides);
     ModelSpec spec = spec_of(config);
     return {Checkpoint::open(path), std::move(config), std::move(spec)};
   }
   const GgufMetadata metadata = read_gguf_metadata(path);
   Checkpoint checkpoint = Checkpoint::open(path);
-  Config config = gguf_config(path, metadata, checkpoint);
+  Config config = gguf_config(path, metadata, checkpoint).with(overrides);
   ModelSpec spec = spec_of(config);
   fit_to_gguf(spec, gguf_architecture(metadata), checkpoint);
   return {std::move(checkpoint), std::move(config), std::move(spec)};

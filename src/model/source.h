@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <string_view>
 
 #include "io/checkpoint.h"
 #include "model/config.h"
@@ -15,8 +16,9 @@ struct ModelSource {
   Config config;   // config.json, or what a GGUF file's metadata say of it
   ModelSpec spec;  // with the names under which this checkpoint keeps its tensors
 
-  // Throws Error naming file and tensor or field.
-  static ModelSource open(const std::filesystem::path& path);
+  // `overrides`, a JSON object or nothing, replaces fields of the config (RFC 7396). Throws Error
+  // naming file and tensor or field.
+  static ModelSource open(const std::filesystem::path& path, std::string_view overrides = {});
 };
 
 // The config alone.

@@ -205,6 +205,15 @@ class CliTest(unittest.TestCase):
         self.assertIn("LlamaForCausalLM", [family["architecture"] for family in supported["supported"]])
         self.assertIn("MixtralForCausalLM", [family["architecture"] for family in supported["open"]])
 
+    def test_overrides_stand_for_fields_of_the_config(self) -> None:
+        folder = self.work / "renamed"
+        make_model(folder)
+        config = folder / "config.json"
+        config.write_text(config.read_text(encoding="utf-8").replace("LlamaForCausalLM", "NewForCausalLM"), encoding="utf-8")
+        self.assertIn("--hf-overrides", self.fails(2, "inspect", folder))
+        found = self.octavo("inspect", folder, "--json", "--hf-overrides", '{"architectures": ["LlamaForCausalLM"]}')
+        self.assertEqual(json.loads(found.stdout)["architecture"], "LlamaForCausalLM")
+
     def test_the_page_of_models_is_what_the_registry_says(self) -> None:
         registry = self.octavo("inspect", "--supported", "--json").stdout
         page = subprocess.run([sys.executable, ROOT / "tools/write_models_page.py"], input=registry, stdout=subprocess.PIPE, text=True, check=True).stdout
