@@ -18,14 +18,16 @@ OCTAVO = os.environ.get("OCTAVO", str(ROOT / "build" / "release" / "bin" / "octa
 sys.path.insert(0, str(ROOT / "tools"))
 try:
     import random_checkpoint as made
-except ModuleNotFoundError as missing:   # numpy
-    raise unittest.SkipTest(f"no module {missing.name}") from missing
+except ModuleNotFoundError:   # numpy
+    made = None
 
-TINY = made.PRESETS["tiny"]
+TINY = made.PRESETS["tiny"] if made else None
 
 
 class RandomCheckpointTest(unittest.TestCase):
     def setUp(self) -> None:
+        if made is None:
+            self.skipTest("numpy is missing")
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
         self.work = Path(folder.name)
