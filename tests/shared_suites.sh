@@ -36,7 +36,7 @@ suite tokenizers 5178 tokenizers.py
 suite templates 4576 templates.py
 suite hostile_files 117 hostile_files.py
 suite eval 5 eval_check.py
-suite serving 465 serving.py --model "$shared/models/stories260k-llama" \
+suite serving 460 serving.py --model "$shared/models/stories260k-llama" \
   --only core,stream,params,logprobs,errors,named,tokens,auth,cli
 
 exit "$failed"
