@@ -19,6 +19,7 @@
 #include "model/families.h"
 #include "model/source.h"
 #include "octavo/error.h"
+#include "octavo/tokenizer.h"
 
 // `octavo inspect`: all of it from config.json, the headers of the weight files and the CPU; no
 // weights are read.
@@ -94,9 +95,8 @@ Json describe_files(const fs::path& directory) {
   if (is_gguf(directory)) return describe_gguf_files(directory);
   Json files;
   const auto has = [&](const char* file) { return fs::is_regular_file(directory / file); };
-  files["tokenizer"] = has("tokenizer.json")    ? Json("tokenizer.json")
-                       : has("tokenizer.model") ? Json("tokenizer.model (not supported yet)")
-                                                : Json(nullptr);
+  const fs::path tokenizer = Tokenizer::file_in(directory);
+  files["tokenizer"] = tokenizer.empty() ? Json(nullptr) : Json(tokenizer.filename().string());
   files["chat_template"] =
       has("chat_template.jinja") ? Json("chat_template.jinja")
       : has("tokenizer_config.json") &&

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/check.h"
+#include "base/memory_file.h"
 #include "io/gguf.h"
 #include "model/companions.h"
 #include "model/derive.h"
@@ -19,27 +20,6 @@
 using namespace octavo;
 
 namespace {
-
-// A file in memory; it has a path while the object lives.
-class MemoryFile {
- public:
-  explicit MemoryFile(std::string_view bytes) : fd_(::memfd_create("fuzz", MFD_CLOEXEC)) {
-    OCTAVO_CHECK(fd_ >= 0);
-    while (!bytes.empty()) {
-      const ssize_t wrote = ::write(fd_, bytes.data(), bytes.size());
-      OCTAVO_CHECK(wrote > 0);
-      bytes.remove_prefix(static_cast<size_t>(wrote));
-    }
-  }
-  ~MemoryFile() { ::close(fd_); }
-  MemoryFile(const MemoryFile&) = delete;
-  MemoryFile& operator=(const MemoryFile&) = delete;
-
-  std::string path() const { return "/proc/self/fd/" + std::to_string(fd_); }
-
- private:
-  int fd_;
-};
 
 void read_tensors(const File& file, const std::vector<TensorEntry>& entries) {
   for (const TensorEntry& entry : entries) {

@@ -28,6 +28,8 @@ class Tokenizer {
   // Loads `dir_or_file` (a tokenizer.json, or the directory that holds it) and the
   // tokenizer_config.json beside it, if there is one. Throws Error naming file and field.
   static Tokenizer load(const std::filesystem::path& dir_or_file);
+  // The file that load() starts from in a directory; empty when there is none.
+  static std::filesystem::path file_in(const std::filesystem::path& directory);
   // From the bytes of a tokenizer.json; `name` stands for the file in errors.
   static Tokenizer from_json(std::string_view json, std::string_view name);
   // The same with the bytes of a tokenizer_config.json, which names BOS, EOS and padding.

@@ -90,6 +90,18 @@ std::string sanitize(std::string_view text) {
   return out;
 }
 
+std::string replaced_bytes(std::string_view bytes) {
+  std::string out;
+  for (size_t at = 0; at < bytes.size();) {
+    const Decoded c = decode(bytes, at);
+    const auto count = static_cast<size_t>(c.bytes);
+    if (c.valid) out += bytes.substr(at, count);
+    for (size_t i = 0; !c.valid && i < count; ++i) append(out, kReplacement);
+    at += count;
+  }
+  return out;
+}
+
 size_t incomplete_tail(std::string_view text) {
   for (size_t back = 1; back <= 3 && back <= text.size(); ++back) {
     const size_t at = text.size() - back;

@@ -22,6 +22,10 @@ void append(std::string& out, char32_t code_point);
 bool is_valid(std::string_view text);
 // Every invalid sequence replaced by U+FFFD.
 std::string sanitize(std::string_view text);
+
+// Each byte that is not part of a character becomes one U+FFFD, as bytes of a tokenizer's fallback
+// do.
+std::string replaced_bytes(std::string_view bytes);
 // Bytes at the end of `text` that begin a character whose rest is missing (0..3).
 size_t incomplete_tail(std::string_view text);
 

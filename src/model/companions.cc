@@ -19,7 +19,7 @@ ModelTemplates read_templates(const std::filesystem::path& path) {
 }
 
 bool has_tokenizer(const std::filesystem::path& path) {
-  if (!is_gguf(path)) return std::filesystem::exists(path / "tokenizer.json");
+  if (!is_gguf(path)) return !Tokenizer::file_in(path).empty();
   return read_gguf_metadata(path).has("tokenizer.ggml.tokens");
 }
 

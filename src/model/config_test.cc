@@ -98,6 +98,23 @@ TEST(Config, refuses_numbers_without_sense) {
   EXPECT_THROW(spec_of(Config::parse(to_line(wide), "config.json")), Error);
 }
 
+TEST(Config, refuses_heads_that_codegen_cannot_quarter) {
+  const auto with_heads = [](int heads) {
+    const Json json = {{"architectures", {"CodeGenForCausalLM"}},
+                       {"n_embd", 12},
+                       {"n_head", heads},
+                       {"n_layer", 1},
+                       {"n_positions", 8},
+                       {"vocab_size", 16},
+                       {"rotary_dim", 2},
+                       {"layer_norm_epsilon", 1e-5},
+                       {"activation_function", "gelu_new"}};
+    return spec_of(Config::parse(to_line(json), "config.json"));
+  };
+  EXPECT_EQ(with_heads(4).layers.size(), 1u);
+  EXPECT_THROW(with_heads(3), Error);
+}
+
 TEST(Config, takes_an_old_family_under_a_new_name) {
   const Config renamed =
       Config::parse(kLlama, "config.json").with(R"({"architectures": ["NewForCausalLM"]})");

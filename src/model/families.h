@@ -92,6 +92,8 @@ bool all_but_every_nth(int64_t layer, const Config& c);
 
 // The names of GPT-2 and the many that took them over, without those of the matrices in a layer.
 Names gpt2_names();
+// Those of fairseq's decoders: OPT, XGLM, BioGPT.
+Names fairseq_names(std::string root);
 // Dimensions under GPT-2's keys.
 inline constexpr DimNames kGpt2Dims{.hidden = "n_embd",
                                     .heads = "n_head",

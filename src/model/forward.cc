@@ -215,13 +215,12 @@ void place_rows(const Batch& b, int64_t block_tokens, int32_t* slots, int32_t* l
 void add_sinusoids(Step& s, Mat x) {
   const int64_t half = x.cols() / 2, offset = s.model.spec.embedding.position_offset;
   const float step = -std::log(10000.0f) / static_cast<float>(half - 1);
-  for (int64_t n = 0; n < x.rows(); ++n) {
-    const auto position = static_cast<float>(s.batch.positions[n] + offset);
-    float* row = x.at(n);
-    for (int64_t i = 0; i < half; ++i) {
-      const float angle = position * std::exp(static_cast<float>(i) * step);
-      row[i] += std::sin(angle);
-      row[half + i] += std::cos(angle);
+  for (int64_t i = 0; i < half; ++i) {
+    const float frequency = std::exp(static_cast<float>(i) * step);
+    for (int64_t n = 0; n < x.rows(); ++n) {
+      const float angle = static_cast<float>(s.batch.positions[n] + offset) * frequency;
+      x.at(n)[i] += std::sin(angle);
+      x.at(n)[half + i] += std::cos(angle);
     }
   }
 }

@@ -107,6 +107,17 @@ Names gpt2_names() {
           .down = "mlp.c_proj"};
 }
 
+Names fairseq_names(std::string root) {
+  return {.root = std::move(root),
+          .positions = "embed_positions",
+          .final_norm = "layer_norm",
+          .norm_mixer = "self_attn_layer_norm",
+          .norm_ffn = "final_layer_norm",
+          .o = "self_attn.out_proj",
+          .up = "fc1",
+          .down = "fc2"};
+}
+
 std::vector<float> alibi_slopes(int64_t heads) {
   int64_t n = 1;
   while (2 * n <= heads) n *= 2;

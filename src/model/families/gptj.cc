@@ -31,6 +31,7 @@ ModelSpec gptj(const Config& c) { return parallel_with_rope(c); }
 
 ModelSpec codegen(const Config& c) {
   ModelSpec spec = parallel_with_rope(c);
+  if (c.integer("n_head", 1, 4096) % 4 != 0) c.fail("n_head", "not a multiple of 4");
   spec.names.qkv = "attn.qkv_proj";
   spec.names.qkv_rows = QkvRows::quarters;
   return spec;

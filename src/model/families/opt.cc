@@ -23,14 +23,8 @@ ModelSpec opt(const Config& c) {
   if (width != p.dims.hidden) spec.embedding.width = width;
   spec.embedding.position_offset = 2;
   spec.embedding.learned_positions = p.dims.max_positions + 2;
-  spec.names = {.root = "model.decoder.",
-                .positions = "embed_positions",
-                .final_norm = "final_layer_norm",
-                .norm_mixer = "self_attn_layer_norm",
-                .norm_ffn = "final_layer_norm",
-                .o = "self_attn.out_proj",
-                .up = "fc1",
-                .down = "fc2"};
+  spec.names = fairseq_names("model.decoder.");
+  spec.names.final_norm = "final_layer_norm";
   return spec;
 }
 }  // namespace octavo::family

@@ -12,14 +12,7 @@ ModelSpec fairseq(const Config& c, Parts p, std::string root) {
   if (c.flag_or("scale_embedding", true))
     spec.embedding.scale = static_cast<float>(std::sqrt(static_cast<double>(p.dims.hidden)));
   spec.embedding.position_offset = 2;
-  spec.names = {.root = std::move(root),
-                .positions = "embed_positions",
-                .final_norm = "layer_norm",
-                .norm_mixer = "self_attn_layer_norm",
-                .norm_ffn = "final_layer_norm",
-                .o = "self_attn.out_proj",
-                .up = "fc1",
-                .down = "fc2"};
+  spec.names = fairseq_names(std::move(root));
   return spec;
 }
 

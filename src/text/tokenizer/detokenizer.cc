@@ -20,19 +20,6 @@ constexpr size_t kMaxRun = 256;
 constexpr size_t kMaxHeld = 16;
 constexpr std::string_view kReplacement = "\uFFFD";
 
-// Each byte that is not part of a character becomes one U+FFFD, as bytes of a fallback do.
-std::string replaced_bytes(std::string_view bytes) {
-  std::string out;
-  for (size_t at = 0; at < bytes.size();) {
-    const utf8::Decoded c = utf8::decode(bytes, at);
-    const auto count = static_cast<size_t>(c.bytes);
-    if (c.valid) out += bytes.substr(at, count);
-    for (size_t i = 0; !c.valid && i < count; ++i) out += kReplacement;
-    at += count;
-  }
-  return out;
-}
-
 }  // namespace
 
 struct Detokenizer::Impl {
@@ -56,10 +43,10 @@ struct Detokenizer::Impl {
     const size_t held = utf8::incomplete_tail(pending);
     const std::string whole = pending.substr(0, pending.size() - held);
     pending.erase(0, whole.size());
-    return strip(replaced_bytes(whole));
+    return strip(utf8::replaced_bytes(whole));
   }
 
-  std::string flush_bytes() { return replaced_bytes(std::exchange(pending, {})); }
+  std::string flush_bytes() { return utf8::replaced_bytes(std::exchange(pending, {})); }
 
   // Drops what the decoder strips from the front of the whole text.
   std::string strip(std::string text) {

@@ -79,11 +79,15 @@ Path vocabulary_in(const Path& dir) {
 
 }  // namespace
 
+Path find_files(const Path& directory) {
+  const Path whole = directory / "tokenizer.json";
+  return std::filesystem::exists(whole) ? whole : vocabulary_in(directory);
+}
+
 std::shared_ptr<const Tokenizer::Impl> load_files(const Path& dir_or_file) {
   Path file = dir_or_file;
   if (std::filesystem::is_directory(file)) {
-    file = dir_or_file / "tokenizer.json";
-    if (!std::filesystem::exists(file)) file = vocabulary_in(dir_or_file);
+    file = find_files(dir_or_file);
     if (file.empty()) {
       throw Error("no tokenizer.json, tokenizer.model, *.tiktoken, vocab.json or vocab.txt",
                   dir_or_file.string(), "put the model's tokenizer files there");

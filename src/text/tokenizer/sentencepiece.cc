@@ -13,7 +13,6 @@ namespace octavo::tokenizer {
 namespace {
 
 constexpr std::string_view kSpace = "\u2581";
-constexpr std::string_view kReplacement = "\uFFFD";
 
 std::string with_spaces(std::string_view piece) {
   std::string out;
@@ -22,19 +21,6 @@ std::string with_spaces(std::string_view piece) {
     out += piece.substr(at, found - at);
     if (found < piece.size()) out += ' ';
     at = found + kSpace.size();
-  }
-  return out;
-}
-
-// Each byte that is not part of a character becomes one U+FFFD.
-std::string replaced_bytes(std::string_view bytes) {
-  std::string out;
-  for (size_t at = 0; at < bytes.size();) {
-    const utf8::Decoded c = utf8::decode(bytes, at);
-    const auto count = static_cast<size_t>(c.bytes);
-    if (c.valid) out += bytes.substr(at, count);
-    for (size_t i = 0; !c.valid && i < count; ++i) out += kReplacement;
-    at += count;
   }
   return out;
 }
@@ -155,7 +141,7 @@ std::string SentencePiece::Stream::push(TokenId id) {
   const std::string whole = bytes_.substr(0, bytes_.size() - held);
   bytes_.erase(0, whole.size());
   at_begin_ = at_begin_ && whole.empty();
-  return replaced_bytes(whole);
+  return utf8::replaced_bytes(whole);
 }
 
 std::string SentencePiece::Stream::shown(TokenId id) {
@@ -183,7 +169,7 @@ std::string SentencePiece::Stream::push_text(std::string_view text) {
 
 std::string SentencePiece::Stream::flush() {
   if (!bytes_.empty()) at_begin_ = false;
-  return replaced_bytes(std::exchange(bytes_, {}));
+  return utf8::replaced_bytes(std::exchange(bytes_, {}));
 }
 
 }  // namespace octavo::tokenizer

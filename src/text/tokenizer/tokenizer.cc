@@ -164,6 +164,10 @@ Tokenizer Tokenizer::from_json(std::string_view json, std::string_view config,
   return Tokenizer(std::move(impl));
 }
 
+std::filesystem::path Tokenizer::file_in(const std::filesystem::path& directory) {
+  return find_files(directory);
+}
+
 Tokenizer Tokenizer::load(const std::filesystem::path& dir_or_file) {
   return Tokenizer(load_files(dir_or_file));
 }
