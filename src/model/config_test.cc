@@ -101,7 +101,7 @@ TEST(Config, refuses_numbers_without_sense) {
 TEST(Config, refuses_heads_that_codegen_cannot_quarter) {
   const auto with_heads = [](int heads) {
     const Json json = {{"architectures", {"CodeGenForCausalLM"}},
-                       {"n_embd", 12},
+                       {"n_embd", 24},
                        {"n_head", heads},
                        {"n_layer", 1},
                        {"n_positions", 8},
