@@ -49,7 +49,9 @@ struct Reader {
 
   std::vector<TokenId> encode(const std::string& text, const std::string& where) const {
     if (!tokenizer)
-      throw Error("the model has no tokenizer", where, "give token ids instead of text");
+      throw Error("the model has no tokenizer", where,
+                  "give token ids instead of text, or put its tokenizer.json or tokenizer.model "
+                  "beside the weights");
     return tokenizer->encode(text, Tokenizer::Specials::add);
   }
   Prompt prompt(std::vector<TokenId> ids, const std::string& where) const {

@@ -6,20 +6,11 @@
 #include <string>
 #include <vector>
 
+#include "octavo/recipe.h"
+
 namespace octavo {
 
 class ThreadPool;
-
-// How to make a model small.
-struct Recipe {
-  enum class Method : uint8_t { rtn };  // round to nearest: no calibration
-  Method method = Method::rtn;
-  int bits = 4;              // 2, 3, 4 or 8
-  int64_t group_size = 128;  // consecutive inputs that share scale and zero; 0: one group a row
-  bool symmetric = false;    // zero fixed at the middle
-  std::vector<std::string> not_converted =
-      {};  // matrices whose name contains one of these stay dense
-};
 
 // What became of one matrix.
 struct MatrixReport {
