@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "io/quantization_section.h"
 #include "io/section_fields.h"
 #include "octavo/error.h"
 
@@ -72,11 +73,9 @@ QuantFormat awq_format(const Json& section, const std::string& where) {
        "known: gemm, gemv, gemv_fast, marlin");
 }
 
-// A module is dense where one of these is a part of its name.
+// A module is dense where `part` is a part of its name.
 Quantization::Rule dense_rule(const std::string& part, const std::string& where) {
-  std::string quoted = ".*?\\Q";
-  for (const char c : part) quoted += c == '\\' ? std::string("\\E\\\\\\Q") : std::string(1, c);
-  return {.pattern = NamePattern(quoted + "\\E", where), .name = {}, .settings = {}};
+  return {.pattern = NamePattern(".*?" + quoted_pattern(part), where), .name = {}, .settings = {}};
 }
 
 Quantization parse_awq(const Json& section, const std::string& where) {

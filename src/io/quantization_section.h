@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/json_fwd.h"
@@ -27,6 +28,9 @@ struct SectionStyle {
 // than one width and group in AWQ.
 Json quantization_section(const Recipe& recipe, const std::vector<SectionMatrix>& matrices,
                           const SectionStyle& style = {});
+
+// `text` as a regular expression that matches it alone, in Python's syntax and PCRE2's.
+std::string quoted_pattern(std::string_view text);
 
 // The file beside config.json in which the format's own tools look for the same section first
 // ("quantize_config.json" for GPTQ); empty: none.
