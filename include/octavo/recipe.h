@@ -30,6 +30,8 @@ struct Recipe {
   };
   Method method = Method::rtn;
   QuantFormat format = QuantFormat::compressed_tensors;
+  // An AWQ layout's name under checkpoint_format too, beside version (GPTQModel's way).
+  bool states_format = false;
   int bits = 4;              // 2, 3, 4 or 8; 5 to 7 in gptq_planar
   int64_t group_size = 128;  // consecutive inputs that share scale and zero; 0: one group a row
   bool symmetric = false;    // zero fixed at the middle
@@ -42,6 +44,7 @@ struct Recipe {
   struct Rule {
     std::string pattern;
     bool skip = false;
+    bool plus = false;  // files write "+:" before the pattern, which may be left out
     std::optional<int> bits = {};
     std::optional<int64_t> group_size = {};
     std::optional<bool> symmetric = {}, desc_act = {};

@@ -13,6 +13,7 @@ namespace {
 #include "cpu/vectors.inl.h"
 //
 #include "cpu/attention_tile.inl.h"
+#include "cpu/gemm.inl.h"
 #include "cpu/rows.inl.h"
 //
 #include "cpu/attention.inl.h"
@@ -31,6 +32,7 @@ namespace octavo::cpu::avx512 {
 
 Ops overlay(Ops table) {
   table.attention_name = "avx512";
+  table.gemm = gemm;
   table.rms_norm = rms_norm;
   table.layer_norm = layer_norm;
   table.head_rms_norm = head_rms_norm;

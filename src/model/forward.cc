@@ -103,7 +103,7 @@ void place_heads(Step& s, int64_t layer, const AttentionSpec& a, Mat q, Mat k) {
 }
 
 // y (+)= o(norm(attention(rope(norm(q, k)), v)))
-void mix(Step& s, int64_t layer, const AttentionSpec& a, Mat x, const Branch& branch) {
+void mix(Step& s, int64_t layer, const AttentionSpec& a, ConstMat x, const Branch& branch) {
   const Workspace::Scope scope(s.workspace);
   const Mat q = s.workspace.mat(s.rows(), a.heads * a.head_dim);
   const Mat k = s.workspace.mat(s.rows(), a.kv_heads * a.head_dim),
@@ -133,7 +133,7 @@ void mix(Step& s, int64_t layer, const AttentionSpec& a, Mat x, const Branch& br
 }
 
 // y (+)= down(norm(act(gate x) · up x)), or down(norm(act(up x)))
-void feed(Step& s, int64_t layer, const MlpSpec& m, Mat x, const Branch& branch) {
+void feed(Step& s, int64_t layer, const MlpSpec& m, ConstMat x, const Branch& branch) {
   const Workspace::Scope scope(s.workspace);
   const LayerWeights& w = s.model.layers[layer];
   const Mat up = s.workspace.mat(s.rows(), m.hidden);
@@ -196,7 +196,6 @@ void run_layer(Step& s, int64_t layer, Mat x) {
       normalised(s, spec.norm_ffn, w.norm_ffn, x, x);
       break;
   }
-  if (s.tap != nullptr && s.tap->layer_output) s.tap->layer_output(layer, x);
 }
 
 // The slot of each row's keys and values, and the length its rope counts with.
@@ -248,22 +247,53 @@ void embed(Step& s, Mat x) {
   normalised(s, spec.norm, s.model.embedding_norm, x, x);
 }
 
+// The head's input of the rows x, in `wide` [n, hidden] or, where the head is narrower, `narrow`.
+Mat head_input(Step& s, Mat x, Mat wide, Mat narrow) {
+  const Mat in = normalised(s, s.model.spec.final_norm, s.model.final_norm, x, wide);
+  if (s.model.spec.embedding.width == 0) return in;
+  linear(s.model, s.queue, s.tap, -1, in, {{Role::project_out, narrow}});
+  return narrow;
+}
+
 void read_logits(Step& s, Mat x, Mat logits) {
   const Workspace::Scope scope(s.workspace);
   const auto wanted = static_cast<int64_t>(s.batch.logits_rows.size());
   if (wanted == 0) return;
   const Mat last = s.workspace.mat(wanted, x.cols());
   for (int64_t i = 0; i < wanted; ++i) std::ranges::copy(x.row(s.batch.logits_rows[i]), last.at(i));
-  Mat in = normalised(s, s.model.spec.final_norm, s.model.final_norm, last, last);
-  if (const int64_t width = s.model.spec.embedding.width; width > 0) {
-    const Mat narrow = s.workspace.mat(wanted, width);
-    linear(s.model, s.queue, s.tap, -1, in, {{Role::project_out, narrow}});
-    in = narrow;
-  }
+  const Mat in = head_input(s, last, last, s.workspace.mat(wanted, s.model.spec.embedding.width));
   linear(s.model, s.queue, s.tap, -1, in, {{Role::head, logits}});
   const HeadSpec& head = s.model.spec.head;
   if (head.scale != 1 || head.softcap > 0)
     s.ops().scale_softcap(s.queue, logits, head.scale, head.softcap);
+}
+
+// The slots and angles of the batch's rows, in the workspace.
+Step prepare(const Walk& walk) {
+  const Model& model = walk.model;
+  const Batch& batch = walk.batch;
+  Workspace& workspace = walk.workspace;
+  const auto n = static_cast<int64_t>(batch.tokens.size());
+  auto* const slots = workspace.take<int32_t>(n);
+  auto* const lengths = workspace.take<int32_t>(n);
+  if (!walk.kv.empty()) place_rows(batch, walk.kv.front().shape.block_tokens, slots, lengths);
+  Step step{.model = model,
+            .queue = walk.queue,
+            .batch = batch,
+            .kv = walk.kv,
+            .workspace = workspace,
+            .tap = walk.tap,
+            .slots = {slots, static_cast<size_t>(n)},
+            .cos = {},
+            .sin = {}};
+  if (walk.kv.empty()) return step;  // no attention, no angles
+  for (const RopeTable& rope : model.ropes) {
+    step.cos.push_back(workspace.mat(n, rope.pairs()));
+    step.sin.push_back(workspace.mat(n, rope.pairs()));
+    rope.angles(batch.positions, {lengths, static_cast<size_t>(n)}, step.cos.back(),
+                step.sin.back());
+  }
+  return step;
 }
 
 }  // namespace
@@ -271,30 +301,47 @@ void read_logits(Step& s, Mat x, Mat logits) {
 void forward(const Model& model, Queue& queue, const Batch& batch, KvLayers kv,
              Workspace& workspace, Mat logits, const Tap* tap) {
   const Workspace::Scope scope(workspace);
-  const auto n = static_cast<int64_t>(batch.tokens.size());
-  auto* const slots = workspace.take<int32_t>(n);
-  auto* const lengths = workspace.take<int32_t>(n);
-  place_rows(batch, kv.front().shape.block_tokens, slots, lengths);
-  Step step{.model = model,
-            .queue = queue,
-            .batch = batch,
-            .kv = kv,
-            .workspace = workspace,
-            .tap = tap,
-            .slots = {slots, static_cast<size_t>(n)},
-            .cos = {},
-            .sin = {}};
-  for (const RopeTable& rope : model.ropes) {
-    step.cos.push_back(workspace.mat(n, rope.pairs()));
-    step.sin.push_back(workspace.mat(n, rope.pairs()));
-    rope.angles(batch.positions, {lengths, static_cast<size_t>(n)}, step.cos.back(),
-                step.sin.back());
-  }
-  const Mat x = workspace.mat(n, model.spec.hidden);
+  Step step = prepare({model, queue, batch, kv, workspace, tap});
+  const Mat x = workspace.mat(step.rows(), model.spec.hidden);
   embed(step, x);
   for (size_t layer = 0; layer < model.layers.size(); ++layer)
     run_layer(step, static_cast<int64_t>(layer), x);
   read_logits(step, x, logits);
+}
+
+void forward_embedding(const Walk& walk, Mat x) {
+  const Workspace::Scope scope(walk.workspace);
+  Step step = prepare(walk);
+  embed(step, x);
+}
+
+void forward_layer(const Walk& walk, int64_t layer, Mat x) {
+  const Workspace::Scope scope(walk.workspace);
+  Step step = prepare(walk);
+  run_layer(step, layer, x);
+}
+
+void forward_block(const Walk& walk, int64_t layer, Block block, ConstMat in, Mat out) {
+  const Workspace::Scope scope(walk.workspace);
+  Step step = prepare(walk);
+  const LayerSpec& spec = walk.model.spec.layers[layer];
+  const Branch branch{out, Into::overwrite};
+  if (block == Block::mixer) {
+    std::visit([&](const auto& mixer) { mix(step, layer, mixer, in, branch); }, spec.mixer);
+  } else {
+    std::visit([&](const auto& ffn) { feed(step, layer, ffn, in, branch); }, spec.ffn);
+  }
+}
+
+void forward_head_input(const Walk& walk, Mat x, Mat y) {
+  const Workspace::Scope scope(walk.workspace);
+  Step step = prepare(walk);
+  const bool narrow = walk.model.spec.embedding.width > 0;
+  const Mat wide = narrow ? walk.workspace.mat(x.rows(), x.cols()) : y;
+  const Mat in = head_input(step, x, wide, y);
+  if (in.data != y.data) {
+    for (int64_t n = 0; n < in.rows(); ++n) std::ranges::copy(in.row(n), y.at(n));
+  }
 }
 
 size_t workspace_bytes(const Model& model, int64_t rows) {

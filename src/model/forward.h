@@ -35,10 +35,12 @@ struct Batch {
 using KvLayers = std::span<const KvLayer>;
 
 // Observes the inputs of the weight multiplications: (layer, role, x [n, in]). Roles that share an
-// input are reported one by one. For calibration; null in serving.
+// input are reported one by one, before any of them is multiplied, so a tap may change their
+// weights. For calibration; null in serving.
 struct Tap {
-  std::function<void(int64_t layer, Role role, ConstMat x)> linear_input;
-  std::function<void(int64_t layer, ConstMat hidden)> layer_output;
+  // False: this product is left out and what follows works on garbage. A caller that wants no more
+  // than the inputs of one role stops there for the price of the small operations behind it.
+  std::function<bool(int64_t layer, Role role, ConstMat x)> linear_input;
 };
 
 // Bytes of workspace that a step of up to `rows` rows, `logits_rows` of them with logits, needs.
@@ -49,5 +51,27 @@ size_t workspace_bytes(const Model& model, int64_t rows);
 // Allocates nothing, throws nothing.
 void forward(const Model& model, Queue& queue, const Batch& batch, KvLayers kv,
              Workspace& workspace, Mat logits, const Tap* tap = nullptr);
+
+// ---- The walk in parts, for whoever streams a model layer by layer. Same requirements.
+
+// What a part of the walk works on, and with.
+struct Walk {
+  const Model& model;
+  Queue& queue;
+  const Batch& batch;
+  KvLayers kv;
+  Workspace& workspace;
+  const Tap* tap = nullptr;
+};
+
+// x [n, hidden] = the embedded rows.
+void forward_embedding(const Walk& walk, Mat x);
+// x [n, hidden] = layer(x).
+void forward_layer(const Walk& walk, int64_t layer, Mat x);
+// out [n, hidden] = one block of a layer alone, between its norm and what is done with its result.
+enum class Block : uint8_t { mixer, ffn };
+void forward_block(const Walk& walk, int64_t layer, Block block, ConstMat in, Mat out);
+// y [n, hidden] = the final norm of x, projected where the head is narrower: the head's input.
+void forward_head_input(const Walk& walk, Mat x, Mat y);
 
 }  // namespace octavo

@@ -11,7 +11,7 @@ void linear(const Model& model, Queue& queue, const Tap* tap, int64_t layer, Con
   size_t count = 0;
   for (const Product& product : products) {
     const Linear& w = model.linear(layer, product.role);
-    if (tap != nullptr && tap->linear_input) tap->linear_input(layer, product.role, x);
+    if (tap != nullptr && tap->linear_input && !tap->linear_input(layer, product.role, x)) continue;
     calls[count++] = {.x = x,
                       .w = &w.weight,
                       .y = product.y,
@@ -19,7 +19,7 @@ void linear(const Model& model, Queue& queue, const Tap* tap, int64_t layer, Con
                       .compute = model.compute,
                       .into = product.into};
   }
-  model.ops.matmul(queue, {calls.data(), count});
+  if (count > 0) model.ops.matmul(queue, {calls.data(), count});
 }
 
 }  // namespace octavo

@@ -53,29 +53,24 @@ class Loader {
         checkpoint_(checkpoint),
         quantization_(std::move(quantization)),
         root_(root_in_use(model.spec, checkpoint)),
-        purpose_(purpose) {
-    settle_head();
-  }
+        embedding_(root_ + model.spec.names.embedding),
+        purpose_(purpose) {}
 
   // Null when the embedding is missing.
   const TensorEntry* stored_embedding() const { return checkpoint_.find(embedding_ + ".weight"); }
 
-  void plan() {
+  void plan(const ModelPart& part) {
+    if (part.embedding || part.head) settle_head();
+    model_.layers.resize(model_.spec.layers.size());
+    if (part.embedding) plan_embedding();
+    for (int64_t i = part.layer_begin; i < part.layer_end; ++i) plan_layer(i);
+    if (!part.head) return;
     const ModelSpec& spec = model_.spec;
-    const Names& n = spec.names;
-    const int64_t width = embedding_width(spec);
-    matrix(model_.embedding, embedding_, {.out = spec.vocab, .in = width});
+    norm(model_.final_norm, spec.final_norm, root_ + spec.names.final_norm, spec.hidden);
     if (spec.embedding.width > 0) {
-      matrix(model_.project_in.weight, root_ + n.project_in, {.out = spec.hidden, .in = width});
-      matrix(model_.project_out.weight, root_ + n.project_out, {.out = width, .in = spec.hidden});
+      matrix(model_.project_out.weight, root_ + spec.names.project_out,
+             {.out = spec.embedding.width, .in = spec.hidden});
     }
-    norm(model_.embedding_norm, spec.embedding.norm, root_ + n.embedding_norm, spec.hidden);
-    if (spec.embedding.learned_positions > 0)
-      matrix(model_.positions, root_ + n.positions,
-             {.out = spec.embedding.learned_positions, .in = spec.hidden});
-    model_.layers.resize(spec.layers.size());
-    for (size_t i = 0; i < spec.layers.size(); ++i) plan_layer(static_cast<int64_t>(i));
-    norm(model_.final_norm, spec.final_norm, root_ + n.final_norm, spec.hidden);
     attempt([&] { plan_head(); });
   }
 
@@ -109,11 +104,24 @@ class Loader {
   }
 
  private:
+  void plan_embedding() {
+    const ModelSpec& spec = model_.spec;
+    const Names& n = spec.names;
+    const int64_t width = embedding_width(spec);
+    matrix(model_.embedding, embedding_, {.out = spec.vocab, .in = width});
+    if (spec.embedding.width > 0) {
+      matrix(model_.project_in.weight, root_ + n.project_in, {.out = spec.hidden, .in = width});
+    }
+    norm(model_.embedding_norm, spec.embedding.norm, root_ + n.embedding_norm, spec.hidden);
+    if (spec.embedding.learned_positions > 0)
+      matrix(model_.positions, root_ + n.positions,
+             {.out = spec.embedding.learned_positions, .in = spec.hidden});
+  }
+
   // Which tensors are embedding and head. A tied model whose file holds both, unlike, has a head of
   // its own; one that holds the head alone embeds with it (as transformers 5 does).
   void settle_head() {
     ModelSpec& spec = model_.spec;
-    embedding_ = root_ + spec.names.embedding;
     const TensorEntry* embedding = checkpoint_.find(embedding_ + ".weight");
     const TensorEntry* head = checkpoint_.find(spec.names.head + ".weight");
     if (PackedMatrix::present(checkpoint_, spec.names.head)) spec.head.tied = false;
@@ -414,13 +422,21 @@ KvShape Model::kv_shape(int64_t layer, int64_t block_tokens) const {
 
 std::unique_ptr<Model> load_model(const std::filesystem::path& path, const Ops& ops,
                                   ThreadPool& pool, const LoadOptions& options) {
-  ModelSource source = ModelSource::open(path, options.config_overrides);
+  const ModelSource source = ModelSource::open(path, options.config_overrides);
+  const ModelPart all{.embedding = true,
+                      .head = true,
+                      .layer_end = static_cast<int64_t>(source.spec.layers.size())};
+  return load_part(source, ops, pool, all, options);
+}
+
+std::unique_ptr<Model> load_part(const ModelSource& source, const Ops& ops, ThreadPool& pool,
+                                 const ModelPart& part, const LoadOptions& options) {
   auto model = std::make_unique<Model>();
-  model->spec = std::move(source.spec);
+  model->spec = source.spec;
   model->ops = ops;
   Loader loader(*model, source.checkpoint, read_quantization(source.config, source.checkpoint),
                 Loader::Purpose::load);
-  loader.plan();
+  loader.plan(part);
   model->compute = compute_for(options.dtype, loader.stored_embedding());
   model->kv_dtype = model->compute == Compute::bf16 ? DType::bf16 : DType::f32;
   loader.run(pool, options);
@@ -433,7 +449,9 @@ LoadPlan plan_load(const ModelSource& source, const Ops& ops, DTypeChoice dtype)
   model.ops = ops;
   Loader loader(model, source.checkpoint, read_quantization(source.config, source.checkpoint),
                 Loader::Purpose::look);
-  loader.plan();
+  loader.plan({.embedding = true,
+               .head = true,
+               .layer_end = static_cast<int64_t>(model.spec.layers.size())});
   model.compute = compute_for(dtype, loader.stored_embedding());
   return loader.summary();
 }

@@ -81,4 +81,14 @@ struct LoadOptions {
 std::unique_ptr<Model> load_model(const std::filesystem::path& path, const Ops& ops,
                                   ThreadPool& pool, const LoadOptions& options = {});
 
+// Some of a model's weights: what is left out stays empty, and only the walk's parts that need no
+// more may run (model/forward.h). `layers` has all entries whatever is loaded.
+struct ModelPart {
+  bool embedding = false, head = false;  // the head: with the final norm
+  int64_t layer_begin = 0, layer_end = 0;
+};
+struct ModelSource;
+std::unique_ptr<Model> load_part(const ModelSource& source, const Ops& ops, ThreadPool& pool,
+                                 const ModelPart& part, const LoadOptions& options = {});
+
 }  // namespace octavo

@@ -39,6 +39,22 @@ struct Matmul {
   Into into = Into::overwrite;
 };
 
+// Which of a product's operands are read transposed: A·B, Aᵀ·B or A·Bᵀ.
+enum class GemmForm : uint8_t { ab, atb, abt };
+enum class GemmPart : uint8_t { all, upper };  // upper: of C only elements with column >= row
+
+// c[m, n] (+)= alpha · op(a) · op(b), everything float. Not the path of serving: there weights are
+// packed once.
+struct Gemm {
+  ConstMat a = {};  // [m, k], or [k, m] (atb)
+  ConstMat b = {};  // [k, n], or [n, k] (abt)
+  Mat c = {};       // overlaps neither
+  GemmForm form = GemmForm::ab;
+  GemmPart part = GemmPart::all;  // the rest of c is neither read nor written
+  float alpha = 1;
+  Into into = Into::overwrite;
+};
+
 // A bias of slope · scale · (key - query position) on the scores of each head.
 struct Alibi {
   Vec slopes = {};  // [h]; empty: none
@@ -110,6 +126,9 @@ struct Ops {
 
   // ---- Products. All of a call share `x` and may run as one phase (q, k, v; gate, up).
   void (*matmul)(Queue&, std::span<const Matmul>) noexcept = nullptr;
+  // A dense product of two matrices of floats (Gemm). An element's additions run in the order of k,
+  // the same in every table but the reference.
+  void (*gemm)(Queue&, const Gemm&) noexcept = nullptr;
   // y[i] = scale · row ids[i] of table. REQUIRES: 0 <= ids[i] < table.out.
   void (*embed)(Queue&, const Weight& table, std::span<const int32_t> ids, float scale,
                 Mat y) noexcept = nullptr;

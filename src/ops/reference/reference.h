@@ -12,6 +12,7 @@ void pack(const Weight& rows, int64_t first_row, const Weight& target);
 void unpack_row(const Weight& w, int64_t row, std::span<float> out) noexcept;
 
 void matmul(Queue& queue, std::span<const Matmul> products) noexcept;
+void gemm(Queue& queue, const Gemm& g) noexcept;
 void embed(Queue& queue, const Weight& table, std::span<const int32_t> ids, float scale,
            Mat y) noexcept;
 
@@ -30,6 +31,14 @@ void write_kv(Queue& queue, ConstHeads k, ConstHeads v, std::span<const int32_t>
               const KvLayer& kv) noexcept;
 void attention(Queue& queue, const Attention& a) noexcept;
 bool attends(const KvShape& shape) noexcept;
+
+// Aborts unless the shapes of a product fit together.
+inline void check_gemm(const Gemm& g) {
+  const bool atb = g.form == GemmForm::atb, abt = g.form == GemmForm::abt;
+  OCTAVO_CHECK((atb ? g.a.cols() : g.a.rows()) == g.c.rows());
+  OCTAVO_CHECK((abt ? g.b.rows() : g.b.cols()) == g.c.cols());
+  OCTAVO_CHECK((atb ? g.a.rows() : g.a.cols()) == (abt ? g.b.cols() : g.b.rows()));
+}
 
 inline float round_to_bf16(float v) { return to_float(to_bfloat16(v)); }
 

@@ -12,6 +12,7 @@ Ops ops() {
           .pack = pack,
           .unpack_row = unpack_row,
           .matmul = matmul,
+          .gemm = gemm,
           .embed = embed,
           .rms_norm = rms_norm,
           .layer_norm = layer_norm,

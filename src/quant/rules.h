@@ -1,0 +1,34 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "octavo/recipe.h"
+
+namespace octavo::quant {
+
+// The rules of a recipe, compiled. Any thread.
+class Rules {
+ public:
+  // Throws Error naming the pattern where it is no regular expression. `where` names the file or
+  // option.
+  Rules(std::vector<Recipe::Rule> rules, const std::string& where);
+  ~Rules();
+  Rules(Rules&&) noexcept;
+  Rules& operator=(Rules&&) noexcept;
+
+  // The first rule whose pattern matches from the beginning of `name` (Python's re.match), null
+  // where none does. Throws Error for a pattern that takes unreasonably many steps.
+  const Recipe::Rule* find(std::string_view name) const;
+  const std::vector<Recipe::Rule>& all() const { return rules_; }
+
+ private:
+  struct Patterns;
+  std::vector<Recipe::Rule> rules_;
+  std::unique_ptr<Patterns> patterns_;
+  std::string where_;
+};
+
+}  // namespace octavo::quant
