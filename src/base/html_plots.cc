@@ -24,6 +24,14 @@ std::string number(double value) {
   return text;
 }
 
+// For ticks: 40k rather than 4e+04.
+std::string short_number(double value) {
+  const double size = std::abs(value);
+  if (size >= 1e9 || size < 1e4) return number(value);
+  if (size >= 1e6) return number(value / 1e6) + "M";
+  return number(value / 1e3) + "k";
+}
+
 std::string place(double value) {
   char text[32];
   std::snprintf(text, sizeof text, "%.1f", value);
@@ -112,7 +120,7 @@ std::string vertical_ticks(const VerticalAxis& axis) {
   std::string out;
   for (const double tick : axis.ticks()) {
     out += line(kLeft, axis.y(tick), kWidth - kRight, axis.y(tick));
-    out += text_at(kLeft - 8, axis.y(tick) + 5, "end", number(tick)) + "\n";
+    out += text_at(kLeft - 8, axis.y(tick) + 5, "end", short_number(tick)) + "\n";
   }
   return out;
 }
@@ -159,6 +167,7 @@ std::string draw_series(const HtmlReport::Lines& plot, size_t index, const Verti
 
 std::string legend_of(const std::vector<HtmlReport::Series>& series) {
   std::string out;
+  if (series.size() < 2) return out;
   for (size_t i = 0; i < series.size(); ++i)
     out += "<span class=\"key k" + std::to_string(i) + "\">" + escape_html(series[i].name) +
            "</span> ";

@@ -16,8 +16,8 @@ color:var(--ink);background:var(--page);overflow-wrap:anywhere}
 .wide{overflow-x:auto;margin:1rem 0}
 table{border-collapse:collapse;overflow-wrap:normal}
 th,td{padding:.25rem .75rem;border-bottom:1px solid var(--rule);text-align:left}
-td.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
-svg{display:block;width:100%;height:auto;overflow:visible}
+td.n,th.n{text-align:right}td.n{font-variant-numeric:tabular-nums;white-space:nowrap}
+svg{display:block;width:100%;max-width:45rem;height:auto;overflow:visible}
 figcaption{font-weight:600}figure{margin:1.5rem 0}.legend{font-size:.9rem}
 text{fill:var(--ink);font:14px system-ui,sans-serif}
 line.axis{stroke:var(--rule)}path.line{fill:none;stroke-width:2}
@@ -38,6 +38,17 @@ summary{cursor:pointer;font-weight:600}
 bool is_number(std::string_view text) {
   if (text.starts_with('-') || text.starts_with('+')) text.remove_prefix(1);
   return !text.empty() && text[0] >= '0' && text[0] <= '9';
+}
+
+// Columns that hold numbers alone.
+std::vector<bool> number_columns(size_t columns,
+                                 const std::vector<std::vector<std::string>>& rows) {
+  std::vector<bool> numbers(columns, !rows.empty());
+  for (const auto& row : rows) {
+    for (size_t i = 0; i < std::min(columns, row.size()); ++i)
+      numbers[i] = numbers[i] && (row[i].empty() || is_number(row[i]));
+  }
+  return numbers;
 }
 
 std::string number(double value) {
@@ -76,14 +87,17 @@ void HtmlReport::paragraph(std::string_view text) { body_ += "<p>" + escape_html
 
 void HtmlReport::table(const std::vector<std::string>& header,
                        const std::vector<std::vector<std::string>>& rows) {
+  const std::vector<bool> numbers = number_columns(header.size(), rows);
+  const auto open = [&](const char* tag, size_t column) {
+    return "<" + std::string(tag) + (numbers[column] ? " class=\"n\">" : ">");
+  };
   body_ += "<div class=\"wide\"><table><thead><tr>";
-  for (const std::string& cell : header)
-    body_ += "<th scope=\"col\">" + escape_html(cell) + "</th>";
+  for (size_t i = 0; i < header.size(); ++i)
+    body_ += open("th scope=\"col\"", i) + escape_html(header[i]) + "</th>";
   body_ += "</tr></thead><tbody>\n";
   for (const auto& row : rows) {
     body_ += "<tr>";
-    for (const std::string& cell : row)
-      body_ += (is_number(cell) ? "<td class=\"n\">" : "<td>") + escape_html(cell) + "</td>";
+    for (size_t i = 0; i < row.size(); ++i) body_ += open("td", i) + escape_html(row[i]) + "</td>";
     body_ += "</tr>\n";
   }
   body_ += "</tbody></table></div>\n";

@@ -17,7 +17,7 @@ class HtmlReport {
 
   void heading(std::string_view text);
   void paragraph(std::string_view text);
-  // Every row as long as `header`; cells that look like numbers are set right. Wide tables scroll.
+  // Every row as long as `header`; columns of numbers alone are set right. Wide tables scroll.
   void table(const std::vector<std::string>& header,
              const std::vector<std::vector<std::string>>& rows);
   // What `fill` adds is folded away behind `summary`.
