@@ -7,7 +7,9 @@
 #include "base/log.h"
 #include "base/progress.h"
 #include "base/thread_pool.h"
+#include "cpu/cpu.h"
 #include "model/companions.h"
+#include "model/source.h"
 #include "octavo/error.h"
 #include "octavo/evaluate.h"
 #include "quant/recipe_json.h"
@@ -50,17 +52,18 @@ Perplexity evaluate(const QuantizeOptions& options, const fs::path& text) {
 
 QuantizeReport quantize_model(const QuantizeOptions& options, const fs::path& model,
                               const Recipe& recipe) {
-  if (recipe.method != Recipe::Method::rtn)
-    throw Error("method " + std::string(quant::name(recipe.method)) + " is not supported yet",
-                "--method", "use rtn");
-  if (recipe.format != QuantFormat::compressed_tensors)
-    throw Error("format " + std::string(quant::name(recipe.format)) + " is not supported yet",
-                "--format", "use compressed-tensors");
+  QuantizeJob job{.model = model, .out = options.out, .recipe = recipe, .resume = options.resume};
+  if (recipe.method != Recipe::Method::rtn) {
+    quant::Calibration calibration =
+        quant::read_calibration(options.calibration, model, ModelSource::open(model).spec.vocab);
+    job.samples = std::move(calibration.samples);
+    job.calibration = std::move(calibration.source);
+  }
   ThreadPool pool(options.model.threads);
-  Progress bar("quantizing", "bytes", 0);
+  Progress bar("quantizing", "layers", 0);
   const QuantizeProgress progress{
       .report = [&](const std::string&, int64_t done, int64_t all) { bar.update(done, all); }};
-  return quantize(model, options.out, recipe, pool, progress);
+  return quantize(job, cpu::exact_ops(usable_features()), pool, progress);
 }
 
 }  // namespace

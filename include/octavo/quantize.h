@@ -9,10 +9,12 @@
 
 #include "octavo/evaluate.h"
 #include "octavo/recipe.h"
+#include "octavo/tokens.h"
 
 namespace octavo {
 
 class ThreadPool;
+struct Ops;
 
 // What became of one matrix. Errors of outputs are shares of the output on the calibration data,
 // ‖(W - Ŵ) X‖² / ‖W X‖², and below 0 where nobody measured them.
@@ -66,17 +68,29 @@ struct QuantizeReport {
 };
 
 struct QuantizeProgress {
-  std::function<void(const std::string& tensor, int64_t done_bytes, int64_t all_bytes)>
-      report;  // may be empty
+  // What is being done, and how many of all layers are through. May be empty.
+  std::function<void(const std::string& what, int64_t done, int64_t all)> report;
 };
 
-// Quantizes the checkpoint in `model` into `out` (compressed-tensors, pack-quantized), slice by
-// slice: memory for one slice a thread, whatever the model's size; the same bytes for any number of
-// threads. `out` appears when it is whole, with config, tokenizer files and
-// quantization_report.json and .html. Throws Error before any work for a recipe that does not fit
-// the model, naming the nearest one that does.
-QuantizeReport quantize(const std::filesystem::path& model, const std::filesystem::path& out,
-                        const Recipe& recipe, ThreadPool& pool,
+struct QuantizeJob {
+  std::filesystem::path model;  // full precision, a directory
+  std::filesystem::path out;    // appears when it is whole
+  Recipe recipe = {};
+  // Token ids that the model is run on; empty where the method needs none.
+  std::vector<std::vector<TokenId>> samples = {};
+  std::string calibration = {};  // where they came from, for the report
+  bool resume = false;           // go on with what an interrupted run of the same job left
+  uint64_t memory_bytes = 0;     // for activations and what is derived from them; 0: half of the free
+  uint64_t shard_bytes = uint64_t{4} << 30;
+};
+
+// Quantizes a checkpoint, a layer at a time from disk to disk: memory for about one layer and
+// `memory_bytes`, whatever the model's size; the same bytes for any number of threads and every
+// table of one machine family. Beside `out`, as OUT.tmp-quantize, lies what is done so far: killed at
+// any moment, the job goes on there with `resume` and ends in the same bytes. `out` holds weights,
+// config, tokenizer files, quantization_report.json and .html. Throws Error before any work for a
+// recipe that does not fit the model, naming the nearest one that does.
+QuantizeReport quantize(const QuantizeJob& job, const Ops& ops, ThreadPool& pool,
                         const QuantizeProgress& progress = {});
 
 }  // namespace octavo

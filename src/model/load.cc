@@ -398,12 +398,6 @@ Compute compute_for(DTypeChoice choice, const TensorEntry* stored) {
   return choice == DTypeChoice::bfloat16 ? Compute::bf16 : Compute::f32;
 }
 
-Quantization read_quantization(const Config& config, const Checkpoint& checkpoint) {
-  const auto section = config.section("quantization_config");
-  if (!section) return Quantization::beside_config(checkpoint.directory());
-  return Quantization::parse(section->json(), section->where());
-}
-
 }  // namespace
 
 Linear& LayerWeights::linear(Role role) {
@@ -434,8 +428,7 @@ std::unique_ptr<Model> load_part(const ModelSource& source, const Ops& ops, Thre
   auto model = std::make_unique<Model>();
   model->spec = source.spec;
   model->ops = ops;
-  Loader loader(*model, source.checkpoint, read_quantization(source.config, source.checkpoint),
-                Loader::Purpose::load);
+  Loader loader(*model, source.checkpoint, source.quantization, Loader::Purpose::load);
   loader.plan(part);
   model->compute = compute_for(options.dtype, loader.stored_embedding());
   model->kv_dtype = model->compute == Compute::bf16 ? DType::bf16 : DType::f32;
@@ -447,8 +440,7 @@ LoadPlan plan_load(const ModelSource& source, const Ops& ops, DTypeChoice dtype)
   Model model;
   model.spec = source.spec;
   model.ops = ops;
-  Loader loader(model, source.checkpoint, read_quantization(source.config, source.checkpoint),
-                Loader::Purpose::look);
+  Loader loader(model, source.checkpoint, source.quantization, Loader::Purpose::look);
   loader.plan({.embedding = true,
                .head = true,
                .layer_end = static_cast<int64_t>(model.spec.layers.size())});
