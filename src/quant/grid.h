@@ -2,10 +2,15 @@
 
 #include <span>
 
-#include "quant/rtn.h"
 #include "tensor/dtype.h"
 
 namespace octavo::quant {
+
+// The grid of one group: w ≈ (q - zero) · scale with q in [0, 2^bits).
+struct Grid {
+  float scale = 1;  // as it will be stored: rounded to the scales' dtype
+  int zero = 0;
+};
 
 // How GPTQ lays a grid over a group of weights.
 struct GridRule {
