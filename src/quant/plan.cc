@@ -116,7 +116,7 @@ Json config_section(const Plan& plan, const Recipe& recipe) {
   std::vector<SectionMatrix> matrices;
   for (const MatrixPlan& matrix : plan.matrices)
     matrices.push_back({matrix.name, matrix.dense, matrix.layout.settings});
-  return quantization_section(recipe, matrices);
+  return quantization_section(recipe, matrices, {.gptqmodel_keys = recipe.states_format});
 }
 
 }  // namespace octavo::quant
