@@ -26,17 +26,18 @@ struct MatrixPlan {
 
 // The checkpoint to be written, known before any work: every tensor's name, type, shape and place.
 struct Plan {
-  std::vector<TensorPlan> tensors;      // in the order of the files
-  std::vector<std::string> copied;      // tensors that go over as they are, unless a layer changes them
-  std::vector<MatrixPlan> matrices;     // by layer, in the order of the walk; the head last
+  std::vector<TensorPlan> tensors;  // in the order of the files
+  std::vector<std::string> copied;  // tensors that go over as they are, unless a layer changes them
+  std::vector<MatrixPlan> matrices;  // by layer, in the order of the walk; the head last
   int64_t layers = 0;
+  std::string head;  // name of the output head
 
   const MatrixPlan* find(const std::string& name) const;
 };
 
 // Lays out the output. `bits`, where not empty, overrides the recipe's width for matrices by name
-// (a bit budget that was spent). Throws Error naming matrix and remedy where the recipe does not fit
-// the model.
+// (a bit budget that was spent). Throws Error naming matrix and remedy where the recipe does not
+// fit the model.
 Plan make_plan(const ModelSource& source, const Recipe& recipe,
                const std::map<std::string, int>& bits = {});
 
