@@ -29,6 +29,7 @@ std::function<int()> add_pull(CLI::App& app);
 std::function<int()> add_quantize(CLI::App& app);
 std::function<int()> add_eval(CLI::App& app);
 std::function<int()> add_dequantize(CLI::App& app);
+std::function<int()> add_export(CLI::App& app);
 std::function<int()> add_bench(CLI::App& app);
 std::function<int()> add_tokenize(CLI::App& app);
 std::function<int()> add_render(CLI::App& app);

@@ -11,6 +11,8 @@ constexpr Command kCommands[] = {
     {"tokenize", "text to token ids, or back (JSONL)", add_tokenize},
     {"pull", "a model from a hub, resumed where it stopped", add_pull},
     {"quantize", "make a model small", add_quantize},
+    {"dequantize", "a quantized model as a dense one", add_dequantize},
+    {"export", "a quantized model in another layout", add_export},
     {"eval", "measure a model, alone or against a baseline", add_eval},
     {"render", "chat templates with given variables (JSONL)", add_render},
     {"logits", "the scores of every position, as safetensors", add_logits},

@@ -19,6 +19,43 @@ bool PackedMatrix::present(const Checkpoint& checkpoint, const std::string& name
          checkpoint.find(name + ".qweight") != nullptr;
 }
 
+std::pair<int64_t, int64_t> PackedMatrix::shape_in(const Checkpoint& checkpoint,
+                                                   const QuantSettings& settings,
+                                                   const std::string& name) {
+  const bool strings = settings.format == QuantFormat::compressed_tensors;
+  const TensorEntry& codes = checkpoint.get(name + (strings ? ".weight_packed" : ".qweight"));
+  // So many that products with a width stay within 64 bits.
+  constexpr int64_t kMost = int64_t{1} << 40;
+  if (codes.shape.size() != 2 || codes.shape[0] < 1 || codes.shape[1] < 1 ||
+      codes.shape[0] > kMost || codes.shape[1] > kMost) {
+    throw Error("no matrix", checkpoint.where(codes.name),
+                "the checkpoint is damaged or of another format");
+  }
+  const int64_t rows = codes.shape[0], columns = codes.shape[1], bits = settings.bits;
+  switch (settings.format) {
+    case QuantFormat::compressed_tensors: {
+      const TensorEntry& shape = checkpoint.get(name + ".weight_shape");
+      expect_tensor(checkpoint, shape, {2}, {DType::i64});
+      int64_t extents[2] = {};
+      checkpoint.read(shape, 0, std::as_writable_bytes(std::span(extents)));
+      if (extents[0] != rows || extents[1] < 1 || extents[1] > columns * 32)
+        throw Error("shape unlike that of the codes", checkpoint.where(shape.name),
+                    "the checkpoint is damaged: fetch it again");
+      return {extents[0], extents[1]};
+    }
+    case QuantFormat::awq_gemm:
+      return {columns * 8, rows};
+    case QuantFormat::awq_gemv:
+      return {rows, columns * 8};
+    case QuantFormat::awq_gemv_fast:
+      return {rows * 4, columns};
+    case QuantFormat::awq_marlin:
+      return {columns / 2, rows * 16};
+    default:
+      return {columns, rows * 32 / bits};
+  }
+}
+
 std::shared_ptr<const PackedMatrix> PackedMatrix::open(const Checkpoint& checkpoint,
                                                        const QuantSettings& settings,
                                                        const std::string& name, int64_t out,

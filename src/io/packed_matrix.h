@@ -6,6 +6,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "io/checkpoint.h"
@@ -32,6 +33,11 @@ class PackedMatrix {
  public:
   // Whether the checkpoint keeps the matrix `name` in codes.
   static bool present(const Checkpoint& checkpoint, const std::string& name);
+  // [out, in] of the matrix `name` as its tensors have it. Throws Error naming one that has no
+  // shape of this format.
+  static std::pair<int64_t, int64_t> shape_in(const Checkpoint& checkpoint,
+                                              const QuantSettings& settings,
+                                              const std::string& name);
   // Throws Error naming the tensor that is missing, misshapen or holds what cannot be.
   static std::shared_ptr<const PackedMatrix> open(const Checkpoint& checkpoint,
                                                   const QuantSettings& settings,

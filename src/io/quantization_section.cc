@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "base/check.h"
 #include "base/json.h"
 #include "octavo/error.h"
 
@@ -20,6 +21,27 @@ int64_t said(int64_t group_size) { return group_size > 0 ? group_size : -1; }
 
 Json list_or_null(const std::vector<std::string>& names) {
   return names.empty() ? Json(nullptr) : Json(names);
+}
+
+// Settings and the names of the matrices that have them.
+using Kind = std::pair<QuantSettings, std::vector<std::string>>;
+
+// The most common first.
+std::vector<Kind> kinds_of(const std::vector<SectionMatrix>& matrices) {
+  std::vector<Kind> kinds;
+  for (const SectionMatrix& m : matrices) {
+    if (m.dense) continue;
+    const auto found =
+        std::ranges::find_if(kinds, [&](const Kind& kind) { return kind.first == m.settings; });
+    if (found != kinds.end()) {
+      found->second.push_back(m.name);
+    } else {
+      kinds.push_back({m.settings, {m.name}});
+    }
+  }
+  std::ranges::stable_sort(kinds, std::ranges::greater(),
+                           [](const Kind& kind) { return kind.second.size(); });
+  return kinds;
 }
 
 // ---- AWQ
@@ -56,7 +78,7 @@ std::vector<std::string> not_converted(const Recipe& recipe,
   for (const SectionMatrix& m : matrices) {
     const bool covered = std::ranges::any_of(
         names, [&](const std::string& part) { return m.name.find(part) != std::string::npos; });
-    if (m.dense && !covered) names.push_back(m.name);
+    if (m.dense && !m.head && !covered) names.push_back(m.name);
   }
   return names;
 }
@@ -160,30 +182,18 @@ Json weights_of(const QuantSettings& s) {
 }
 
 Json compressed_section(const Recipe& recipe, const std::vector<SectionMatrix>& matrices) {
-  // The settings of most matrices are those of "Linear", the others name theirs.
-  std::vector<std::pair<QuantSettings, std::vector<std::string>>> kinds;
   std::vector<std::string> ignore;
   for (const SectionMatrix& m : matrices) {
-    if (m.dense) {
-      ignore.push_back(m.name);
-      continue;
-    }
-    const auto found =
-        std::ranges::find_if(kinds, [&](const auto& kind) { return kind.first == m.settings; });
-    if (found != kinds.end()) {
-      found->second.push_back(m.name);
-    } else {
-      kinds.push_back({m.settings, {m.name}});
-    }
+    if (m.dense) ignore.push_back(m.name);
   }
+  // The settings of most matrices are those of "Linear", the others name theirs.
+  std::vector<Kind> kinds = kinds_of(matrices);
   if (kinds.empty())
     kinds.push_back({{.format = recipe.format,
                       .bits = recipe.bits,
                       .group_size = recipe.group_size,
                       .symmetric = recipe.symmetric},
                      {}});
-  std::ranges::stable_sort(kinds, std::ranges::greater(),
-                           [](const auto& kind) { return kind.second.size(); });
   Json groups = Json::object();
   for (size_t i = 0; i < kinds.size(); ++i) {
     const auto& [settings, names] = kinds[i];
@@ -202,6 +212,12 @@ Json compressed_section(const Recipe& recipe, const std::vector<SectionMatrix>& 
 }
 
 }  // namespace
+
+QuantSettings most_common_settings(const std::vector<SectionMatrix>& matrices) {
+  const std::vector<Kind> kinds = kinds_of(matrices);
+  OCTAVO_CHECK(!kinds.empty());
+  return kinds.front().first;
+}
 
 std::string quoted_pattern(std::string_view text) {
   std::string quoted;

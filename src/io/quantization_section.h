@@ -14,7 +14,11 @@ struct SectionMatrix {
   std::string name;  // full, without ".weight"
   bool dense = false;
   QuantSettings settings = {};  // where not dense
+  bool head = false;            // the output head: dense without saying so in AWQ and GPTQ
 };
+
+// The settings that most of the matrices that are not dense have. REQUIRES: there is one.
+QuantSettings most_common_settings(const std::vector<SectionMatrix>& matrices);
 
 // Keys that tools differ in.
 struct SectionStyle {

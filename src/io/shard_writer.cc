@@ -20,10 +20,10 @@ namespace fs = std::filesystem;
 
 [[noreturn]] void fail(const char* doing, const fs::path& path, int code) {
   const bool space = code == ENOSPC || code == EDQUOT || code == EFBIG;
-  throw Error(std::string(doing) + ": " + std::strerror(code), path.string(),
-              space ? "free some space, then go on with --resume"
-                    : "check the folder and its permissions",
-              Error::Kind::failure);
+  throw Error(
+      std::string(doing) + ": " + std::strerror(code), path.string(),
+      space ? "free some space, then go on with --resume" : "check the folder and its permissions",
+      Error::Kind::failure);
 }
 
 std::string shard_name(size_t i, size_t count) {

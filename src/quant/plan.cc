@@ -42,6 +42,7 @@ class Planner {
   Plan plan() {
     const std::string root = root_in_use(source_.spec, source_.checkpoint);
     plan_.layers = static_cast<int64_t>(source_.spec.layers.size());
+    plan_.head = source_.spec.names.head;
     for (int64_t i = 0; i < plan_.layers; ++i) {
       for (const MatrixPart& part : layer_matrices(source_.spec, i, root))
         add(part.name, part.stored, i);
@@ -115,7 +116,12 @@ Plan make_plan(const ModelSource& source, const Recipe& recipe,
 Json config_section(const Plan& plan, const Recipe& recipe) {
   std::vector<SectionMatrix> matrices;
   for (const MatrixPlan& matrix : plan.matrices)
-    matrices.push_back({matrix.name, matrix.dense, matrix.layout.settings});
+    matrices.push_back({.name = matrix.name,
+                        .dense = matrix.dense,
+                        .settings = matrix.layout.settings,
+                        .head = matrix.name == plan.head});
+  if (plan.find(plan.head) == nullptr)
+    matrices.push_back({.name = plan.head, .dense = true, .head = true});
   return quantization_section(recipe, matrices, {.gptqmodel_keys = recipe.states_format});
 }
 

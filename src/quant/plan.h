@@ -30,6 +30,7 @@ struct Plan {
   std::vector<std::string> copied;  // tensors that go over as they are, unless a layer changes them
   std::vector<MatrixPlan> matrices;  // by layer, in the order of the walk; the head last
   int64_t layers = 0;
+  std::string head;  // name of the output head
 
   const MatrixPlan* find(const std::string& name) const;
 };
