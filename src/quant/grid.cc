@@ -93,6 +93,11 @@ float storable_scale(float scale, DType dtype) {
   return std::clamp(to_float(to_float16(scale)), 0x1p-24f, 65504.0f);
 }
 
+int code_of(float w, const Grid& grid, int bits) {
+  return std::clamp(static_cast<int>(std::nearbyint(w / grid.scale)) + grid.zero, 0,
+                    (1 << bits) - 1);
+}
+
 Grid fit_range(std::span<const float> group, const GridRule& rule) {
   OCTAVO_CHECK(rule.bits >= 2 && rule.bits <= 8 && rule.lowest_zero < 1 << rule.bits);
   const Range range = range_of(group);

@@ -12,6 +12,9 @@ struct Grid {
   int zero = 0;
 };
 
+// round((w / scale) + zero) to nearest even, clamped to the codes.
+int code_of(float w, const Grid& grid, int bits);
+
 // How GPTQ lays a grid over a group of weights.
 struct GridRule {
   int bits = 4;
