@@ -152,8 +152,10 @@ void add_quantize_options(CLI::App& app, QuantizeFlags& flags) {
                  "inputs that share a scale; -1 or 0: one group a row");
   app.add_flag("--sym", flags.symmetric, "zero fixed at the middle");
   app.add_flag("--zero-point", flags.zero_point, "a zero for each group");
-  app.add_flag("--desc-act,!--no-desc-act", flags.desc_act,
-               "GPTQ: columns in the order of their activations");
+  // A function: bound to an optional, a flag that is not given would say false.
+  app.add_flag_function(
+      "--desc-act,!--no-desc-act", [&flags](int64_t count) { flags.desc_act = count > 0; },
+      "GPTQ: columns in the order of their activations");
   app.add_option("--average-bits", flags.average_bits,
                  "spend so many bits a weight where they matter most");
   app.add_flag("--lm-head", flags.head, "the output head too");
