@@ -1,4 +1,5 @@
 #include <CLI/CLI.hpp>
+#include <cmath>
 #include <memory>
 
 #include "base/json.h"
@@ -26,7 +27,11 @@ void print(const QuantizeOptions& options, const QuantizeResult& result) {
   std::printf("%-22s %.2f MB -> %.2f MB (%.2fx smaller)\n", "size", megabytes(report.bytes_before),
               megabytes(report.bytes_after),
               megabytes(report.bytes_before) / megabytes(report.bytes_after));
-  std::printf("%-22s %.5f\n", "mean relative error", mean_error(report));
+  const MeanErrors errors = mean_errors(report);
+  if (errors.layers >= 0)
+    std::printf("%-22s %.5f (plain rounding %.5f)\n", "mean layer error", errors.layers,
+                errors.rounding);
+  if (errors.weights >= 0) std::printf("%-22s %.5f\n", "mean weight error", errors.weights);
   if (!report.calibration.empty())
     std::printf("%-22s %lld samples, %lld tokens of %s\n", "calibration",
                 static_cast<long long>(report.samples), static_cast<long long>(report.tokens),
@@ -41,9 +46,46 @@ void print(const QuantizeOptions& options, const QuantizeResult& result) {
   std::printf("%-22s %s/quantization_report.html\n", "report", options.out.c_str());
 }
 
+// "1 h 12 min", "3 min 20 s", "4 s".
+std::string duration(double seconds) {
+  const auto whole = static_cast<long long>(std::ceil(seconds));
+  if (whole >= 3600)
+    return std::to_string(whole / 3600) + " h " + std::to_string(whole / 60 % 60) + " min";
+  if (whole >= 60) return std::to_string(whole / 60) + " min " + std::to_string(whole % 60) + " s";
+  return std::to_string(whole) + " s";
+}
+
+void print(const QuantizeDryRun& plan) {
+  const quant::JobEstimate& e = plan.estimate;
+  std::printf("%-22s %s, %s\n", "recipe", std::string(quant::name(plan.recipe.method)).c_str(),
+              std::string(quant::name(plan.recipe.format)).c_str());
+  std::printf("%-22s %lld at %.4g bits, %lld dense\n", "matrices",
+              static_cast<long long>(e.matrices), e.mean_bits, static_cast<long long>(e.dense));
+  std::printf("%-22s %.2f MB -> %.2f MB (%.2fx smaller)\n", "size", megabytes(e.bytes_before),
+              megabytes(e.bytes_after), megabytes(e.bytes_before) / megabytes(e.bytes_after));
+  if (plan.calibration.samples > 0)
+    std::printf("%-22s %lld samples, %lld tokens\n", "calibration",
+                static_cast<long long>(plan.calibration.samples),
+                static_cast<long long>(plan.calibration.tokens));
+  std::printf("%-22s about %.0f MB (free: %.0f MB)\n", "memory", megabytes(e.memory_bytes),
+              megabytes(plan.free_memory_bytes));
+  std::printf("%-22s about %.0f MB (free: %.0f MB)\n", "disk", megabytes(e.disk_bytes),
+              megabytes(plan.free_disk_bytes));
+  std::printf("%-22s about %s\n", "time", duration(e.seconds).c_str());
+  for (const std::string& line : plan.advice) std::printf("%-22s %s\n", "note", line.c_str());
+}
+
 int run_quantize(const QuantizeFlags& flags) {
   if (!flags.batch.empty()) return run_batch(batch_runs(flags), flags.batch + ".html", flags.json);
   const QuantizeOptions options = single_run(flags);
+  if (options.dry_run) {
+    const QuantizeDryRun plan = dry_run(options);
+    if (flags.json)
+      std::printf("%s\n", to_line(summary(options, plan)).c_str());
+    else
+      print(plan);
+    return 0;
+  }
   const QuantizeResult result = run_quantization(options);
   if (flags.json)
     std::printf("%s\n", to_line(summary(options, result)).c_str());

@@ -16,6 +16,7 @@ namespace {
 struct Outcome {
   const QuantizeOptions* run = nullptr;
   std::optional<QuantizeResult> result = {};
+  std::optional<QuantizeDryRun> plan = {};  // instead of it
   std::string error = {};
 };
 
@@ -25,13 +26,29 @@ std::string text(const char* format, double value) {
   return out;
 }
 
-const std::vector<std::string> kColumns = {"run",        "method", "bits", "MB",     "error",
-                                           "perplexity", "KL",     "time", "outcome"};
+const std::vector<std::string> kColumns = {"run",         "method",       "bits",       "MB",
+                                           "layer error", "weight error", "perplexity", "KL",
+                                           "time",        "outcome"};
+
+std::vector<std::string> row(const QuantizeOptions& run, const QuantizeDryRun& plan) {
+  return {run.name,
+          std::string(quant::name(plan.recipe.method)),
+          text("%.2f", plan.estimate.mean_bits),
+          text("%.2f", static_cast<double>(plan.estimate.bytes_after) / 1e6),
+          "",
+          "",
+          "",
+          "",
+          text("about %.0f s", plan.estimate.seconds),
+          "can be done"};
+}
 
 std::vector<std::string> row(const Outcome& outcome) {
+  if (outcome.plan) return row(*outcome.run, *outcome.plan);
   if (!outcome.result)
-    return {outcome.run->name, "", "", "", "", "", "", "", "failed: " + outcome.error};
+    return {outcome.run->name, "", "", "", "", "", "", "", "", "failed: " + outcome.error};
   const QuantizeReport& report = outcome.result->report;
+  const MeanErrors errors = mean_errors(report);
   std::string perplexity, kl;
   if (const auto& p = report.evaluation) {
     perplexity = text("%.4f", p->perplexity);
@@ -41,7 +58,8 @@ std::vector<std::string> row(const Outcome& outcome) {
           std::string(quant::name(outcome.result->recipe.method)),
           text("%.2f", mean_bits(report)),
           text("%.2f", static_cast<double>(report.bytes_after) / 1e6),
-          text("%.5f", mean_error(report)),
+          errors.layers >= 0 ? text("%.5f", errors.layers) : "",
+          text("%.5f", errors.weights),
           perplexity,
           kl,
           text("%.1f s", report.seconds),
@@ -62,6 +80,7 @@ void print_table(const std::vector<std::vector<std::string>>& rows) {
 
 Json to_json(const Outcome& outcome) {
   if (outcome.result) return summary(*outcome.run, *outcome.result);
+  if (outcome.plan) return summary(*outcome.run, *outcome.plan);
   return {{"name", outcome.run->name},
           {"model", outcome.run->model.model},
           {"out", outcome.run->out},
@@ -71,7 +90,10 @@ Json to_json(const Outcome& outcome) {
 Outcome run_one(const QuantizeOptions& run) {
   Outcome outcome{.run = &run};
   try {
-    outcome.result = run_quantization(run);
+    if (run.dry_run)
+      outcome.plan = dry_run(run);
+    else
+      outcome.result = run_quantization(run);
   } catch (const Error& error) {
     outcome.error = error.what();
     log_line(run.name + ": " + outcome.error);
@@ -86,9 +108,10 @@ void write_html(const std::filesystem::path& file,
                 const std::vector<std::vector<std::string>>& rows) {
   HtmlReport page("Quantization runs");
   page.paragraph(
-      "Bits: the mean of the quantized matrices, without scales. Error: the mean over matrices of "
-      "the change of their output on the calibration data as a share of it, or of their weights "
-      "where there were no data.");
+      "Bits: the mean of the quantized matrices, without scales. Layer error: the mean over layers "
+      "of the change of a layer's output on the calibration data, as a share of what the layer "
+      "adds. Weight error: the mean over matrices of ‖W - Ŵ‖ / ‖W‖. KL: nats a token, against the "
+      "original.");
   page.table(kColumns, rows);
   write_file_atomically(file, page.text());
 }
@@ -104,9 +127,10 @@ int run_batch(const std::vector<QuantizeOptions>& runs, const std::filesystem::p
     log_line("run " + std::to_string(i + 1) + " of " + std::to_string(runs.size()) + ": " +
              runs[i].name);
     const Outcome outcome = run_one(runs[i]);
-    failed |= !outcome.result;
+    failed |= !outcome.error.empty();
     rows.push_back(row(outcome));
     results.push_back(to_json(outcome));
+    if (outcome.plan) continue;
     write_html(html, rows);  // after each, so that a long batch can be looked at
   }
   if (json) {
@@ -114,7 +138,7 @@ int run_batch(const std::vector<QuantizeOptions>& runs, const std::filesystem::p
   } else {
     rows.insert(rows.begin(), kColumns);
     print_table(rows);
-    std::printf("table: %s\n", html.c_str());
+    if (!runs.front().dry_run) std::printf("table: %s\n", html.c_str());
   }
   return failed ? 1 : 0;
 }

@@ -157,7 +157,7 @@ Json gptq_section(const Recipe& recipe, const std::vector<SectionMatrix>& matric
                   {"meta", gptq_meta(recipe)}};
   Json dynamic = Json::object();
   for (const Recipe::Rule& rule : recipe.rules)
-    dynamic[(rule.skip ? "-:" : "+:") + rule.pattern] = changes_of(rule);
+    dynamic[(rule.skip ? "-:" : rule.plus ? "+:" : "") + rule.pattern] = changes_of(rule);
   // What the recipe keeps dense by a part of its name, readers know by a rule.
   for (const std::string& part : recipe.not_converted) {
     const bool used = std::ranges::any_of(

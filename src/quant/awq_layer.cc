@@ -7,8 +7,8 @@
 #include "quant/rounding.h"
 #include "quant/scale_search.h"
 
-// AWQ over a layer (2306.00978): look at its inputs, search scales for every group on the weights as
-// they are, fold all of them, then search limits on what that gives.
+// AWQ over a layer (2306.00978): look at its inputs, search scales for every group on the weights
+// as they are, fold all of them, then search limits on what that gives.
 
 namespace octavo::quant {
 namespace {

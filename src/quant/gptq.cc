@@ -1,11 +1,15 @@
 #include "quant/gptq.h"
 
 #include <algorithm>
+#include <array>
+#include <optional>
+#include <utility>
 #include <vector>
 
 #include "base/check.h"
 #include "quant/gptq_blocks.h"
 #include "quant/gptq_hessian.h"
+#include "quant/gptq_refine.h"
 
 namespace octavo::quant {
 namespace {
@@ -21,30 +25,37 @@ void reorder_columns(Queue& queue, Mat m, std::span<const int32_t> columns) {
   });
 }
 
-// P = alpha · triu(D · Uᵀ, 1) · U, strictly upper: how much of w_i later columns take over so that
-// the sum meets the outputs of undisturbed inputs (GPTAQ, 2504.02692, section 4).
-std::vector<float> drift_feedback(Queue& queue, const Ops& ops, const GptqInput& input,
-                                  const GptqOrder& order, ConstMat factor, float alpha) {
+// alpha · D in the order's positions.
+std::vector<float> reordered_drift(const GptqInput& input, const GptqOrder& order, float alpha) {
   const int64_t n = input.in;
-  std::vector<float> u(n * n), d(n * n), p(n * n);
+  std::vector<float> d(n * n);
   for (int64_t i = 0; i < n; ++i) {
-    std::copy(factor.at(i, i), factor.at(i) + n, u.begin() + i * n + i);
     const float* const row = input.drift.data() + order.columns[i] * n;
-    for (int64_t j = 0; j < n; ++j) d[i * n + j] = row[order.columns[j]];
+    for (int64_t j = 0; j < n; ++j) d[i * n + j] = alpha * row[order.columns[j]];
   }
+  return d;
+}
+
+// P = triu(D · Uᵀ, 1) · U, strictly upper: how much of w_i later columns take over so that the sum
+// meets the outputs of undisturbed inputs (GPTAQ, 2504.02692, section 4).
+std::vector<float> drift_feedback(Queue& queue, const Ops& ops, std::span<const float> drift,
+                                  ConstMat factor) {
+  const int64_t n = factor.rows();
+  std::vector<float> u(n * n), p(n * n), result(n * n);
+  for (int64_t i = 0; i < n; ++i)
+    std::copy(factor.at(i, i), factor.at(i) + n, u.begin() + i * n + i);
   const std::array<int64_t, 2> square{n, n};
-  ops.gemm(queue, {.a = {d.data(), square},
+  ops.gemm(queue, {.a = {drift.data(), square},
                    .b = {u.data(), square},
                    .c = {p.data(), square},
                    .form = GemmForm::abt,
-                   .part = GemmPart::upper,
-                   .alpha = alpha});
+                   .part = GemmPart::upper});
   for (int64_t i = 0; i < n; ++i) p[i * n + i] = 0;
   ops.gemm(queue, {.a = {p.data(), square},
                    .b = {u.data(), square},
-                   .c = {d.data(), square},
+                   .c = {result.data(), square},
                    .part = GemmPart::upper});
-  return d;
+  return result;
 }
 
 // From positions to columns.
@@ -76,14 +87,77 @@ QuantizedMatrix assembled(const GptqWalk& walk, const GptqInput& input,
   return m;
 }
 
+// Columns that no input ever reached: what they hold is free. They must not widen their groups, so
+// they count as 0 until everything else is settled, and are then rounded to what the grids offer.
+class DeadColumns {
+ public:
+  DeadColumns(const GptqHessian& hessian, Mat weights) {
+    for (int64_t i = 0; i < weights.cols(); ++i) {
+      if (!hessian.dead(i)) continue;
+      positions_.push_back(i);
+      for (int64_t row = 0; row < weights.rows(); ++row)
+        kept_.push_back(std::exchange(*weights.at(row, i), 0.0f));
+    }
+  }
+
+  void round(const GptqWalk& walk) const {
+    const int64_t out = walk.weights.rows();
+    const float* kept = kept_.data();
+    for (const int64_t i : positions_) {
+      for (int64_t row = 0; row < out; ++row)
+        walk.codes[row * walk.order.in() + i] = nearest_code(*kept++, walk.grid(row, i), walk.rule);
+    }
+  }
+
+ private:
+  std::vector<int64_t> positions_;
+  std::vector<float> kept_;  // [positions, out]
+};
+
+// Rounds of coordinate descent from what the walk found. `original` [out, in] becomes scratch, as
+// the walk's weights are.
+void improve(Queue& queue, const Ops& ops, const GptqWalk& walk, ConstMat hessian, ConstMat pull,
+             Mat original, int rounds) {
+  // H times the error, and with drift also what the inputs' own error adds to the outputs':
+  // (W x~ - Q x) xᵀ.
+  const Mat gradient = walk.weights;
+  if (pull.data != nullptr) ops.gemm(queue, {.a = original, .b = pull, .c = gradient});
+  queue.pool().split(original.rows(), 1, [&](int64_t begin, int64_t end, int) {
+    for (int64_t row = begin; row < end; ++row) {
+      for (int64_t i = 0; i < original.cols(); ++i) {
+        const Grid& grid = walk.grid(row, i);
+        const int step = walk.codes[row * original.cols() + i] - grid.zero;
+        *original.at(row, i) -= static_cast<float>(step) * grid.scale;
+      }
+    }
+  });
+  ops.gemm(queue, {.a = original,
+                   .b = hessian,
+                   .c = gradient,
+                   .into = pull.data != nullptr ? Into::add : Into::overwrite});
+  for (int round = 0; round < rounds; ++round) {
+    refine(queue, ops,
+           {.order = walk.order,
+            .rule = walk.rule,
+            .hessian = hessian,
+            .gradient = gradient,
+            .grids = walk.grids,
+            .codes = walk.codes});
+  }
+}
+
+void check(const GptqInput& input, const GptqOptions& options) {
+  OCTAVO_CHECK(input.out > 0 && input.in > 0 && options.group_size > 0);
+  OCTAVO_CHECK(static_cast<int64_t>(input.weights.size()) == input.out * input.in);
+  OCTAVO_CHECK(static_cast<int64_t>(input.hessian.size()) == input.in * input.in);
+  OCTAVO_CHECK(input.drift.empty() || input.drift.size() == input.hessian.size());
+}
+
 }  // namespace
 
 GptqResult gptq(Queue& queue, const Ops& ops, const GptqInput& input, const GptqOptions& options) {
+  check(input, options);
   const int64_t out = input.out, in = input.in;
-  OCTAVO_CHECK(out > 0 && in > 0 && options.group_size > 0);
-  OCTAVO_CHECK(static_cast<int64_t>(input.weights.size()) == out * in);
-  OCTAVO_CHECK(static_cast<int64_t>(input.hessian.size()) == in * in);
-  OCTAVO_CHECK(input.drift.empty() || input.drift.size() == input.hessian.size());
   GptqHessian hessian(queue, {input.hessian.data(), {in, in}});
   const Mat weights(input.weights.data(), {out, in});
   const GptqOrder order = gptq_order(hessian.diagonal(), options);
@@ -104,21 +178,32 @@ GptqResult gptq(Queue& queue, const Ops& ops, const GptqInput& input, const Gptq
                 .drift = {},
                 .grids = grids,
                 .codes = codes};
-  const auto damp = hessian.factor(queue, ops, options.damp_percent);
   GptqResult result;
-  result.damp = damp.value_or(0);
-  result.rounded = !damp;
-  if (order.fixed_grids || result.rounded) fit_grids(queue, walk);
-  if (result.rounded) {
+  const std::optional<float> damp = hessian.factor(queue, ops, options.damp_percent);
+  if (!damp) {
+    fit_grids(queue, walk);
     round_to_nearest(queue, walk);
-  } else {
-    std::vector<float> feedback;
-    if (!input.drift.empty()) {
-      feedback = drift_feedback(queue, ops, input, order, hessian.upper(), options.gptaq_alpha);
-      walk.drift = {feedback.data(), {in, in}};
-    }
-    result.loss = round_blocks(queue, ops, walk);
+    result.rounded = true;
+    result.matrix = assembled(walk, input, options);
+    return result;
   }
+  result.damp = *damp;
+  const DeadColumns dead(hessian, weights);
+  std::vector<float> original;
+  if (options.refinements > 0) original.assign(input.weights.begin(), input.weights.end());
+  if (order.fixed_grids) fit_grids(queue, walk);
+  std::vector<float> drift, feedback;
+  if (!input.drift.empty()) {
+    drift = reordered_drift(input, order, options.gptaq_alpha);
+    feedback = drift_feedback(queue, ops, drift, hessian.upper());
+    walk.drift = {feedback.data(), {in, in}};
+  }
+  result.loss = round_blocks(queue, ops, walk);
+  if (options.refinements > 0) {
+    improve(queue, ops, walk, hessian.whole(queue, *damp), {drift.data(), {in, in}},
+            {original.data(), {out, in}}, options.refinements);
+  }
+  dead.round(walk);
   result.matrix = assembled(walk, input, options);
   return result;
 }

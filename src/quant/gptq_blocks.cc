@@ -67,31 +67,24 @@ struct Tile {
     }
   }
 
-  Grid& grid(int64_t r, int32_t group) const {
-    return walk.grids[(row + r) * walk.order.group_count + group];
-  }
-
   // The group that begins at column i of the block. Plain ranges come from the weights as they
   // stood before the block, as in the reference: what earlier columns of the block have pushed
   // about widens them (6 % more error at 2 bits with groups of 32). A range search knows what to
   // cut and does better on the weights as they are (4 % less at 4 bits).
   void fit(int64_t i) {
-    const auto& groups = walk.order.groups;
-    const int64_t first = block.begin + i;
-    int64_t end = first;
-    while (end < static_cast<int64_t>(groups.size()) && groups[end] == groups[first]) ++end;
+    const int64_t first = block.begin + i, end = walk.order.end_of_group(first);
     const auto length = static_cast<size_t>(end - first);
     const auto& tile = walk.rule.mse > 0 ? now : before;
     for (int64_t r = 0; r < count; ++r) {
       const float* const from =
           i + end - first <= block.size ? tile[r] + i : walk.weights.at(row + r, first);
-      grid(r, groups[first]) = fit_range({from, length}, walk.rule);
+      walk.grid(row + r, first) = fit_range({from, length}, walk.rule);
     }
   }
 
-  Lanes lanes(int32_t group) const {
+  Lanes lanes(int64_t i) const {
     Grid own[kRows];
-    for (int64_t r = 0; r < count; ++r) own[r] = grid(r, group);
+    for (int64_t r = 0; r < count; ++r) own[r] = walk.grid(row + r, block.begin + i);
     return Lanes(own, walk.rule.bits);
   }
 
@@ -112,7 +105,7 @@ struct Tile {
 
   void run() {
     const auto& order = walk.order;
-    const auto in = static_cast<int64_t>(order.columns.size());
+    const int64_t in = order.in();
     int32_t group = -1;
     Lanes grids = lanes(0);
     for (int64_t i = 0; i < block.size; ++i) {
@@ -120,7 +113,7 @@ struct Tile {
       if (order.groups[at] != group) {
         group = order.groups[at];
         if (!order.fixed_grids && (at == 0 || order.groups[at - 1] != group)) fit(i);
-        grids = lanes(group);
+        grids = lanes(i);
       }
       const F4 w{now[0][i], now[1][i], now[2][i], now[3][i]};
       const F4 step = grids.step_of(w);
@@ -170,6 +163,11 @@ double round_blocks(Queue& queue, const Ops& ops, const GptqWalk& walk) {
   return loss;
 }
 
+uint8_t nearest_code(float w, const Grid& grid, const GridRule& rule) {
+  const Lanes lanes({grid, grid, grid, grid}, rule.bits);
+  return static_cast<uint8_t>(lanes.step_of(splat(w))[0] - lanes.low[0]);
+}
+
 void fit_grids(Queue& queue, const GptqWalk& walk) {
   const GptqOrder& order = walk.order;
   queue.pool().split(walk.weights.rows(), 1, [&](int64_t begin, int64_t end, int) {
@@ -189,10 +187,8 @@ void round_to_nearest(Queue& queue, const GptqWalk& walk) {
   queue.pool().split(walk.weights.rows(), 1, [&](int64_t begin, int64_t end, int) {
     for (int64_t row = begin; row < end; ++row) {
       for (int64_t i = 0; i < in; ++i) {
-        const Grid& grid = walk.grids[row * walk.order.group_count + walk.order.groups[i]];
-        const Lanes lanes({grid, grid, grid, grid}, walk.rule.bits);
-        const F4 step = lanes.step_of(splat(*walk.weights.at(row, i)));
-        walk.codes[row * in + i] = static_cast<uint8_t>(step[0] - lanes.low[0]);
+        walk.codes[row * in + i] =
+            nearest_code(*walk.weights.at(row, i), walk.grid(row, i), walk.rule);
       }
     }
   });

@@ -20,11 +20,17 @@ struct GptqWalk {
   ConstMat drift;            // [in, in] strictly upper: w_i · drift_ij joins w_j; data null: none
   std::span<Grid> grids;     // [out, groups]; read where the order fixes them, else written
   std::span<uint8_t> codes;  // [out, in]
+
+  Grid& grid(int64_t row, int64_t position) const {
+    return grids[row * order.group_count + order.groups[position]];
+  }
 };
 
 // Rounds all columns, each row's error spread over its later columns (2210.17323, algorithm 1).
 // Returns Σ (w - q)² / d² / 2.
 double round_blocks(Queue& queue, const Ops& ops, const GptqWalk& walk);
+
+uint8_t nearest_code(float w, const Grid& grid, const GridRule& rule);
 
 // Grids of the weights as they are, and every weight to the nearest code.
 void fit_grids(Queue& queue, const GptqWalk& walk);

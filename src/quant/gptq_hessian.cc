@@ -112,9 +112,9 @@ std::optional<float> GptqHessian::factor(Queue& queue, const Ops& ops, float dam
   return {};
 }
 
-ConstMat GptqHessian::whole(Queue& queue) {
+ConstMat GptqHessian::whole(Queue& queue, float damp) {
   mirror(queue, Into::upper);
-  for (int64_t i = 0; i < h_.rows(); ++i) *h_.at(i, i) = diagonal_[i];
+  for (int64_t i = 0; i < h_.rows(); ++i) *h_.at(i, i) = diagonal_[i] + damp * mean_;
   return h_;
 }
 

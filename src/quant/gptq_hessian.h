@@ -29,10 +29,9 @@ class GptqHessian {
   // diagonal. Empty: it cannot be done.
   std::optional<float> factor(Queue& queue, const Ops& ops, float damp_percent);
 
-  // The whole symmetric H, without damping; the factor is gone.
-  ConstMat whole(Queue& queue);
+  // The whole symmetric H + damp · mean diagonal · 1; the factor is gone.
+  ConstMat whole(Queue& queue, float damp);
   ConstMat upper() const { return h_; }
-  float mean_diagonal() const { return mean_; }
 
  private:
   enum class Into { lower, upper };

@@ -12,11 +12,19 @@ bool GptqOrder::moves() const {
   return false;
 }
 
+int64_t GptqOrder::end_of_group(int64_t i) const {
+  const int32_t group = groups[i];
+  int64_t end = i;
+  while (end < in() && groups[end] == group) ++end;
+  return end - i == std::min(group_size, in() - group * group_size) ? end : i;
+}
+
 GptqOrder gptq_order(std::span<const float> diagonal, const GptqOptions& options) {
   const auto in = static_cast<int64_t>(diagonal.size());
   const int64_t size = std::min(options.group_size, in);
   GptqOrder order{.columns = std::vector<int32_t>(in),
                   .groups = std::vector<int32_t>(in),
+                  .group_size = size,
                   .group_count = (in + size - 1) / size,
                   .fixed_grids = options.static_groups || size == in};
   std::iota(order.columns.begin(), order.columns.end(), 0);
@@ -45,17 +53,13 @@ GptqOrder gptq_order(std::span<const float> diagonal, const GptqOptions& options
 }
 
 std::vector<int64_t> block_bounds(const GptqOrder& order, int64_t length) {
-  const auto in = static_cast<int64_t>(order.columns.size());
   std::vector<int64_t> bounds{0};
-  for (int64_t begin = 0; begin < in; begin = bounds.back()) {
-    int64_t end = std::min(begin + length, in);
-    if (!order.fixed_grids && end < in) {
-      // The last place up to `end` where a group begins, if there is one.
-      int64_t cut = end;
-      while (cut > begin && order.groups[cut] == order.groups[cut - 1]) --cut;
-      if (cut > begin) end = cut;
-    }
-    bounds.push_back(end);
+  for (int64_t begin = 0; begin < order.in(); begin = bounds.back()) {
+    int64_t end = std::min(begin + length, order.in());
+    // The last place up to `end` where a group begins, if there is one.
+    int64_t cut = end;
+    while (cut < order.in() && cut > begin && order.groups[cut] == order.groups[cut - 1]) --cut;
+    bounds.push_back(cut > begin ? cut : end);
   }
   return bounds;
 }

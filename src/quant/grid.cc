@@ -10,15 +10,6 @@
 namespace octavo::quant {
 namespace {
 
-// `scale` as `dtype` keeps it, at least its smallest and at most its largest number.
-float storable(float scale, DType dtype) {
-  if (dtype == DType::f32) return std::clamp(scale, 0x1p-126f, 0x1.fffffep127f);
-  if (dtype == DType::bf16) {
-    return std::clamp(to_float(to_bfloat16(scale)), 0x1p-126f, 0x1.fep127f);
-  }
-  return std::clamp(to_float(to_float16(scale)), 0x1p-24f, 65504.0f);
-}
-
 struct Range {
   float low = 0, high = 0;
 };
@@ -38,17 +29,17 @@ Grid grid_of(Range range, const GridRule& rule) {
   const int last = (1 << rule.bits) - 1;
   if (rule.symmetric) {
     const float largest = std::max(-range.low, range.high);
-    return {.scale = storable(2 * (largest / static_cast<float>(last)), rule.scale_dtype),
+    return {.scale = storable_scale(2 * (largest / static_cast<float>(last)), rule.scale_dtype),
             .zero = 1 << (rule.bits - 1)};
   }
   const float scale =
-      storable(range.high / static_cast<float>(last) - range.low / static_cast<float>(last),
-               rule.scale_dtype);
+      storable_scale(range.high / static_cast<float>(last) - range.low / static_cast<float>(last),
+                     rule.scale_dtype);
   const float exact = std::min(-range.low / scale, static_cast<float>(last));
   const int zero = static_cast<int>(std::nearbyint(exact));
   if (zero >= rule.lowest_zero) return {.scale = scale, .zero = zero};
   const float steps = static_cast<float>(last - rule.lowest_zero);
-  return {.scale = storable(std::max(range.high / steps, scale), rule.scale_dtype),
+  return {.scale = storable_scale(std::max(range.high / steps, scale), rule.scale_dtype),
           .zero = rule.lowest_zero};
 }
 
@@ -93,6 +84,14 @@ struct Search {
 };
 
 }  // namespace
+
+float storable_scale(float scale, DType dtype) {
+  if (dtype == DType::f32) return std::clamp(scale, 0x1p-126f, 0x1.fffffep127f);
+  if (dtype == DType::bf16) {
+    return std::clamp(to_float(to_bfloat16(scale)), 0x1p-126f, 0x1.fep127f);
+  }
+  return std::clamp(to_float(to_float16(scale)), 0x1p-24f, 65504.0f);
+}
 
 Grid fit_range(std::span<const float> group, const GridRule& rule) {
   OCTAVO_CHECK(rule.bits >= 2 && rule.bits <= 8 && rule.lowest_zero < 1 << rule.bits);

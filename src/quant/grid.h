@@ -23,6 +23,9 @@ struct GridRule {
   int lowest_zero = 0;  // zeros below become it, and the scale grows to keep the range
 };
 
+// `scale` as `dtype` keeps it, at least its smallest and at most its largest number.
+float storable_scale(float scale, DType dtype);
+
 // The grid over the group's range, 0 included: 2^bits - 1 steps from least to largest, symmetric:
 // of twice the largest magnitude (so that the positive end is cut by half a step). An all-zero
 // group spans -1..1. The scale is positive, finite and exact in scale_dtype. REQUIRES: 2 <= bits

@@ -33,11 +33,10 @@ HeadOutcome quantize_head(const HeadJob& job) {
   const StoredMatrix matrix{.name = job.plan.name, .shape = job.plan.shape};
   const std::vector<float> values = read_values(job.source, job.queue.pool(), matrix);
   HeadOutcome outcome;
-  const bool hessian = job.recipe.method == Recipe::Method::gptq ||
-                       job.recipe.method == Recipe::Method::awq_gptq;
+  const bool hessian =
+      job.recipe.method == Recipe::Method::gptq || job.recipe.method == Recipe::Method::awq_gptq;
   if (hessian) {
-    GptqResult result =
-        solve(job.queue, job.ops, job.recipe, job.plan, values, moments_of(job));
+    GptqResult result = solve(job.queue, job.ops, job.recipe, job.plan, values, moments_of(job));
     outcome.report.damp = result.damp;
     outcome.report.fell_back = result.rounded;
     outcome.matrix = std::move(result.matrix);

@@ -19,9 +19,9 @@
 #include "quant/journal.h"
 #include "quant/layer_job.h"
 #include "quant/plan.h"
+#include "quant/probe.h"
 #include "quant/recipe_json.h"
 #include "quant/report.h"
-#include "quant/probe.h"
 #include "tensor/convert.h"
 
 namespace octavo::quant {
@@ -88,8 +88,7 @@ uint64_t peak_bytes() {
 
 class Runner {
  public:
-  Runner(const QuantizeJob& job, const Ops& ops, ThreadPool& pool,
-         const QuantizeProgress& progress)
+  Runner(const QuantizeJob& job, const Ops& ops, ThreadPool& pool, const QuantizeProgress& progress)
       : job_(job),
         ops_(ops),
         pool_(pool),
@@ -182,8 +181,8 @@ class Runner {
 
   // Ranges of samples and the hidden states before the first layer that is not done.
   void prepare_states(const fs::path& folder) {
-    const auto ends = load_part(source_, ops_, pool_, {.embedding = true},
-                                {.dtype = DTypeChoice::float32});
+    const auto ends =
+        load_part(source_, ops_, pool_, {.embedding = true}, {.dtype = DTypeChoice::float32});
     const int64_t rows = row_count(job_.samples), hidden = source_.spec.hidden;
     const uint64_t state_bytes = static_cast<uint64_t>(rows * hidden) * sizeof(float);
     const bool whole = LayerWalk::bytes(*ends, 0, rows) + state_bytes <= memory_;
@@ -226,7 +225,8 @@ class Runner {
       say("reading again", layer);
       LayerWork work(sees_float ? source_ : quantized, ops_, pool_, layer);
       if (!sees_float) {  // the very weights that the first run went on with
-        for (const StoredMatrix& matrix : work.matrices()) work.replace(matrix, work.values(matrix));
+        for (const StoredMatrix& matrix : work.matrices())
+          work.replace(matrix, work.values(matrix));
       }
       pass(work, *states_);
       if (float_states_ != nullptr) pass(LayerWork(source_, ops_, pool_, layer), *float_states_);

@@ -20,10 +20,10 @@ constexpr uint64_t kMaxBytes = uint64_t{1} << 30;
 
 [[noreturn]] void fail(const char* doing, const fs::path& path, int code) {
   const bool space = code == ENOSPC || code == EDQUOT || code == EFBIG;
-  throw Error(std::string(doing) + ": " + std::strerror(code), path.string(),
-              space ? "free some space, then go on with --resume"
-                    : "check the folder and its permissions",
-              Error::Kind::failure);
+  throw Error(
+      std::string(doing) + ": " + std::strerror(code), path.string(),
+      space ? "free some space, then go on with --resume" : "check the folder and its permissions",
+      Error::Kind::failure);
 }
 
 Json hash_to_json(const std::optional<uint64_t>& hash) {
@@ -37,8 +37,7 @@ std::optional<uint64_t> hash_from(const Json& json) {
 
 }  // namespace
 
-Journal::Journal(const fs::path& folder, const std::string& fingerprint)
-    : path_(folder / kName) {
+Journal::Journal(const fs::path& folder, const std::string& fingerprint) : path_(folder / kName) {
   const bool resumed = read(fingerprint);
   if (!resumed) steps_.clear(), layers_.clear();
   fd_ = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | (resumed ? 0 : O_TRUNC),

@@ -35,7 +35,8 @@ std::vector<InputSet> input_sets(LayerWork& work) {
     const auto found = std::ranges::find(inputs, input);
     if (found == inputs.end()) {
       inputs.push_back(input);
-      sets.push_back({.first = matrix.parts.front().role, .in = matrix.shape.in, .matrices = {&matrix}});
+      sets.push_back(
+          {.first = matrix.parts.front().role, .in = matrix.shape.in, .matrices = {&matrix}});
     } else {
       sets[static_cast<size_t>(found - inputs.begin())].matrices.push_back(&matrix);
     }

@@ -45,7 +45,8 @@ void LayerWalk::prepare(const SampleRange& range) {
   }
   blocks_ = 0;
   for (size_t s = range.begin; s < range.end; ++s) {
-    const int64_t used = (static_cast<int64_t>(samples_[s].size()) + kBlockTokens - 1) / kBlockTokens;
+    const int64_t used =
+        (static_cast<int64_t>(samples_[s].size()) + kBlockTokens - 1) / kBlockTokens;
     for (int64_t b = 0; b < widest; ++b)
       table_.push_back(static_cast<int32_t>(b < used ? blocks_ + b : 0));
     blocks_ += used;

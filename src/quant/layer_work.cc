@@ -62,8 +62,8 @@ void DenseWeight::set(const Ops& ops, ThreadPool& pool, std::span<const float> v
   OCTAVO_CHECK(weight_.out == out && weight_.in == in);
   pool.each((out + kRowsASlice - 1) / kRowsASlice, [&](int64_t slice, int) {
     const int64_t begin = slice * kRowsASlice, end = std::min(out, begin + kRowsASlice);
-    const auto rows = values.subspan(static_cast<size_t>(begin * in),
-                                     static_cast<size_t>((end - begin) * in));
+    const auto rows =
+        values.subspan(static_cast<size_t>(begin * in), static_cast<size_t>((end - begin) * in));
     ops.pack({.format = rows_format, .out = end - begin, .in = in, .data = std::as_bytes(rows)},
              begin, weight_);
   });
@@ -87,8 +87,8 @@ StoredMatrix* LayerWork::find(Role role) {
 
 std::vector<float> read_values(const ModelSource& source, ThreadPool& pool,
                                const StoredMatrix& matrix) {
-  const MatrixSource stored = MatrixSource::open(
-      source.checkpoint, source.quantization, matrix.name, matrix.shape);
+  const MatrixSource stored =
+      MatrixSource::open(source.checkpoint, source.quantization, matrix.name, matrix.shape);
   const int64_t out = matrix.shape.out, in = matrix.shape.in;
   std::vector<float> values(static_cast<size_t>(out * in));
   std::vector<MatrixSource::Rows> buffers(static_cast<size_t>(pool.threads()));
@@ -196,8 +196,8 @@ void LayerWork::divide_bias(Role role, std::span<const float> divisors) {
   Linear& linear = model_->layers[static_cast<size_t>(layer_)].linear(role);
   if (linear.bias.empty()) return;
   StoredMatrix* const matrix = find(role);
-  const auto part = std::ranges::find_if(
-      matrix->parts, [&](const MatrixPart& p) { return p.role == role; });
+  const auto part =
+      std::ranges::find_if(matrix->parts, [&](const MatrixPart& p) { return p.role == role; });
   std::vector<float> bias(linear.bias.begin(), linear.bias.end());
   for (size_t i = 0; i < bias.size(); ++i) bias[i] /= divisors[i];
   const std::string tensor = matrix->name + ".bias";

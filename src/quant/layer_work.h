@@ -19,8 +19,9 @@ struct StoredMatrix {
   std::string name = {};  // without ".weight"
   MatrixShape shape = {};
   std::vector<MatrixPart> parts = {};
-  std::vector<float> column_factors = {};  // [in] its columns are multiplied with these; empty: ones
-  std::vector<float> row_divisors = {};     // [out] its rows are divided by these; empty: ones
+  std::vector<float> column_factors =
+      {};                                // [in] its columns are multiplied with these; empty: ones
+  std::vector<float> row_divisors = {};  // [out] its rows are divided by these; empty: ones
 
   bool has(Role role) const;
   // Stored rows of one part, in the part's order.

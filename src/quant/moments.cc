@@ -9,8 +9,7 @@ Moments::Moments(Queue& queue, const Ops& ops, int64_t in, bool drift)
   if (drift) drift_.resize(hessian_.size());
 }
 
-void Moments::add(Samples samples, const SampleRange& range, ConstMat x,
-                  const ConstMat* original) {
+void Moments::add(Samples samples, const SampleRange& range, ConstMat x, const ConstMat* original) {
   int64_t row = 0;
   for (size_t s = range.begin; s < range.end; ++s) {
     const auto count = static_cast<int64_t>(samples[s].size());

@@ -9,8 +9,8 @@
 
 namespace octavo::quant {
 
-// Second moments of a matrix's inputs: 2/n Σ x xᵀ (its upper triangle), and with the inputs x̃ of the
-// unquantized model, 2/n Σ (x̃ - x) xᵀ (GPTAQ).
+// Second moments of a matrix's inputs: 2/n Σ x xᵀ (its upper triangle), and with the inputs x̃ of
+// the unquantized model, 2/n Σ (x̃ - x) xᵀ (GPTAQ).
 class Moments {
  public:
   Moments(Queue& queue, const Ops& ops, int64_t in, bool drift);

@@ -8,10 +8,12 @@
 namespace octavo::quant {
 namespace {
 
+constexpr size_t kSearchSamples = 16;
+
 class Observer {
  public:
   Observer(LayerJob& job, const ObserveOptions& options) : job_(job) {
-    result_.search = split_samples(job.samples, options.search_rows).front();
+    choose_samples(options.search_rows);
     for (InputSet& set : input_sets(job.work)) {
       Observed& observed = result_.inputs[set.first];
       observed.in = set.in;
@@ -30,11 +32,11 @@ class Observer {
   bool see(Role role, ConstMat x, const SampleRange& range) {
     const auto found = result_.inputs.find(role);
     if (found == result_.inputs.end()) return true;
-    keep_rows(found->second, x, range);
     int64_t row = 0;
     for (size_t s = range.begin; s < range.end; ++s) {
       const auto count = static_cast<int64_t>(job_.samples[s].size());
       const ConstMat sample = x.slice(row, row + count);
+      keep_rows(found->second, sample, s);
       add_magnitudes(sums_[role], sample);
       for (auto& [size, moments] : found->second.moments) add_moments(size, sample, moments);
       row += count;
@@ -52,11 +54,28 @@ class Observer {
   }
 
  private:
-  void keep_rows(Observed& observed, ConstMat x, const SampleRange& range) const {
-    for (int64_t n = 0; n < x.rows(); ++n) {
-      const int64_t row = range.first_row + n;
-      if (row >= result_.search.rows) return;
-      std::memcpy(observed.rows.data() + row * observed.in, x.at(n),
+  // Beginnings of at most kSearchSamples samples, as long as gives the wanted number of rows.
+  void choose_samples(int64_t rows) {
+    const size_t all = job_.samples.size(), count = std::min(kSearchSamples, all);
+    const auto length = static_cast<size_t>(rows) / count;
+    for (size_t i = 0; i < count; ++i) {
+      const size_t s = i * all / count;
+      const auto& sample = job_.samples[s];
+      const size_t taken = std::clamp<size_t>(length, 1, sample.size());
+      kept_[s] = {result_.search.rows, static_cast<int64_t>(taken)};
+      result_.search_samples.emplace_back(sample.begin(),
+                                          sample.begin() + static_cast<int64_t>(taken));
+      result_.search.rows += static_cast<int64_t>(taken);
+    }
+    result_.search.end = count;
+  }
+
+  // The rows of sample `s`, as far as it is one of those.
+  void keep_rows(Observed& observed, ConstMat x, size_t s) const {
+    const auto found = kept_.find(s);
+    if (found == kept_.end()) return;
+    for (int64_t n = 0; n < found->second.rows; ++n) {
+      std::memcpy(observed.rows.data() + (found->second.first + n) * observed.in, x.at(n),
                   static_cast<size_t>(observed.in) * sizeof(float));
     }
   }
@@ -76,17 +95,22 @@ class Observer {
     for (int64_t first = 0; first < x.cols(); first += size) {
       const int64_t count = std::min(size, x.cols() - first);
       const ConstMat part(x.data + first, {x.rows(), count}, {x.stride[0], 1});
-      job_.ops.gemm(job_.queue, {.a = part,
-                                 .b = part,
-                                 .c = Mat(moments.data() + moments_offset(first / size, size),
-                                          {count, count}),
-                                 .form = GemmForm::atb,
-                                 .into = Into::add});
+      job_.ops.gemm(job_.queue,
+                    {.a = part,
+                     .b = part,
+                     .c = Mat(moments.data() + moments_offset(first / size, size), {count, count}),
+                     .form = GemmForm::atb,
+                     .into = Into::add});
     }
   }
 
+  struct Kept {
+    int64_t first = 0, rows = 0;  // where a sample's rows go, and how many of them
+  };
+
   LayerJob& job_;
   Observations result_;
+  std::map<size_t, Kept> kept_;
   std::map<Role, std::vector<double>> sums_;
 };
 

@@ -12,21 +12,23 @@ namespace octavo::quant {
 struct Observed {
   int64_t in = 0;
   std::vector<float> mean_abs;  // [in] mean |x| over all rows
-  std::vector<float> rows;      // [search rows, in] the first of them
+  std::vector<float> rows;      // [search rows, in] those of the search samples
   // Σ x xᵀ within groups of so many inputs, group after group [size, size]; the last group may be
   // shorter and is stored with its own size.
   std::map<int64_t, std::vector<float>> moments;
 };
 
 struct Observations {
-  SampleRange search;  // the samples that searches run on
+  // What searches run on: the beginnings of samples spread over all of them.
+  std::vector<std::vector<TokenId>> search_samples;
+  SampleRange search;  // all of these
   std::map<Role, Observed> inputs;
 };
 
 // Walks the layer over all samples. `moments` for the groups of matrices whose limits are searched;
 // `advance`: the outputs become the next states.
 struct ObserveOptions {
-  int64_t search_rows = 1024;  // at least one sample
+  int64_t search_rows = 1024;
   bool moments = true, advance = true;
 };
 Observations observe(LayerJob& job, const ObserveOptions& options);

@@ -44,8 +44,8 @@ MatrixReport matrix_from(const Json& j) {
 }
 
 Json to_json(const ScaleReport& s) {
-  return {{"from", s.from}, {"to", s.to},           {"ratio", s.ratio},
-          {"loss", s.loss}, {"loss_one", s.loss_one}, {"scales", s.scales}};
+  return {{"from", s.from},         {"to", s.to},        {"ratio", s.ratio}, {"loss", s.loss},
+          {"loss_one", s.loss_one}, {"scales", s.scales}};
 }
 
 ScaleReport scale_from(const Json& j) {

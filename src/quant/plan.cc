@@ -122,7 +122,7 @@ Json config_section(const Plan& plan, const Recipe& recipe) {
                         .head = matrix.name == plan.head});
   if (plan.find(plan.head) == nullptr)
     matrices.push_back({.name = plan.head, .dense = true, .head = true});
-  return quantization_section(recipe, matrices);
+  return quantization_section(recipe, matrices, {.gptqmodel_keys = recipe.states_format});
 }
 
 }  // namespace octavo::quant

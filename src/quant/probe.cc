@@ -1,15 +1,27 @@
 #include "quant/probe.h"
 
+#include <algorithm>
+#include <limits>
+
 #include "quant/rounding.h"
 
 namespace octavo::quant {
 namespace {
 
-constexpr int64_t kRows = 256;  // at least one sample
+constexpr size_t kRows = 128;
+
+std::vector<std::vector<TokenId>> beginning(Samples samples) {
+  const auto& first = samples.front();
+  return {{first.begin(), first.begin() + static_cast<int64_t>(std::min(kRows, first.size()))}};
+}
 
 }  // namespace
 
-Probe::Probe(LayerJob& job) : job_(job), range_(split_samples(job.samples, kRows).front()) {
+Probe::Probe(LayerJob& job)
+    : job_(job),
+      samples_(beginning(job.samples)),
+      walk_(job.queue, samples_),
+      range_(split_samples(samples_, static_cast<int64_t>(kRows)).front()) {
   const int64_t hidden = job.work.model().spec.hidden;
   input_.resize(static_cast<size_t>(range_.rows * hidden));
   job.states->read(0, Mat(input_.data(), {range_.rows, hidden}));
@@ -31,11 +43,10 @@ Probe::Probe(LayerJob& job) : job_(job), range_(split_samples(job.samples, kRows
   job.work.restore();
 }
 
-std::vector<float> Probe::run() const {
+std::vector<float> Probe::run() {
   std::vector<float> x = input_;
   const int64_t hidden = job_.work.model().spec.hidden;
-  job_.walk.layer(job_.work.model(), job_.work.layer(), range_,
-                  Mat(x.data(), {range_.rows, hidden}));
+  walk_.layer(job_.work.model(), job_.work.layer(), range_, Mat(x.data(), {range_.rows, hidden}));
   return x;
 }
 
@@ -49,7 +60,7 @@ double Probe::error_of(const std::vector<float>& output) const {
   return update > 0 ? error / update : 0;
 }
 
-void Probe::measure(LayerReport& report) const {
+void Probe::measure(LayerReport& report) {
   report.rounding_error = rounding_error_;
   report.output_error = error_of(run());
 }

@@ -110,16 +110,16 @@ QuantizedMatrix round_to_nearest(ThreadPool& pool, std::span<const float> values
       const int64_t first = g / groups * in + g % groups * r.group_size;
       const int64_t count = std::min(r.group_size, in - g % groups * r.group_size);
       const auto group = values.subspan(static_cast<size_t>(first), static_cast<size_t>(count));
-      const float limit = limits.empty() ? std::numeric_limits<float>::infinity()
-                                         : limits[static_cast<size_t>(g)];
+      const float limit =
+          limits.empty() ? std::numeric_limits<float>::infinity() : limits[static_cast<size_t>(g)];
       const Grid grid = grid_of(range_of(group, limit), r);
       matrix.scales[static_cast<size_t>(g)] = grid.scale;
       matrix.zeros[static_cast<size_t>(g)] = static_cast<uint8_t>(grid.zero);
       uint8_t* const codes = matrix.codes.data() + first;
       const float inverse = 1 / grid.scale;
       for (int64_t k = 0; k < count; ++k) {
-        codes[k] = static_cast<uint8_t>(
-            code_of(group[static_cast<size_t>(k)], inverse, grid.zero, last));
+        codes[k] =
+            static_cast<uint8_t>(code_of(group[static_cast<size_t>(k)], inverse, grid.zero, last));
       }
     }
   });

@@ -30,8 +30,8 @@ std::vector<ScaleGroup> scale_groups(const LayerSpec& layer) {
   const auto& a = std::get<AttentionSpec>(layer.mixer);
   const auto& mlp = std::get<MlpSpec>(layer.ffn);
   std::vector<ScaleGroup> groups;
-  const bool before = layer.wiring == LayerSpec::Wiring::sequential ||
-                      layer.wiring == LayerSpec::Wiring::parallel;
+  const bool before =
+      layer.wiring == LayerSpec::Wiring::sequential || layer.wiring == LayerSpec::Wiring::parallel;
   // Where a norm's output is the residual itself, it has another reader.
   const bool alone = !layer.residual_is_normed;
   if (layer.wiring == LayerSpec::Wiring::parallel_one_norm && folds(layer.norm_mixer) && alone) {
@@ -39,9 +39,8 @@ std::vector<ScaleGroup> scale_groups(const LayerSpec& layer) {
     for (const Role role : feeding(mlp)) to.push_back(role);
     groups.push_back({.from = From::norm_mixer, .to = std::move(to), .judge = Judge::both});
   } else if (before && folds(layer.norm_mixer) && alone) {
-    groups.push_back({.from = From::norm_mixer,
-                      .to = {Role::q, Role::k, Role::v},
-                      .judge = Judge::mixer});
+    groups.push_back(
+        {.from = From::norm_mixer, .to = {Role::q, Role::k, Role::v}, .judge = Judge::mixer});
   }
   if (folds(a.out_norm)) {
     groups.push_back({.from = From::out_norm, .to = {Role::o}, .judge = Judge::product});

@@ -40,7 +40,10 @@ double squares(ThreadPool& pool, ConstMat x, const ConstMat* minus) {
 class Search {
  public:
   Search(LayerJob& job, const ScaleGroup& group, const Observations& observed)
-      : job_(job), group_(group), range_(observed.search) {
+      : job_(job),
+        group_(group),
+        range_(observed.search),
+        walk_(job.queue, observed.search_samples) {
     for (const Role role : group.to) add_member(role);
     in_ = members_.front().in;
     input_ = &input_of(observed, group.to.front());
@@ -71,8 +74,8 @@ class Search {
       best.ratio = ratio;
       best.scales = std::move(scales);
     };
-    for (int i = 0; i <= 10; ++i) attempt(i / 10.0);
-    for (const double step : {0.05, 0.025}) {
+    for (int i = 0; i <= 5; ++i) attempt(i / 5.0);
+    for (const double step : {0.1, 0.05, 0.025}) {
       const double middle = best.ratio;
       if (middle < 0) break;
       for (const double ratio : {middle - step, middle + step}) {
@@ -93,13 +96,13 @@ class Search {
     const auto part = std::ranges::find(stored->parts, role, &MatrixPart::role);
     const std::vector<float> values = job_.work.values(*stored);
     const MatrixPlan& plan = job_.plan_of(*stored);
-    members_.push_back({.role = role,
-                        .values = LayerWork::part_of(*stored, *part, values),
-                        .out = part->out,
-                        .in = part->in,
-                        .rounding = plan.dense ? std::nullopt
-                                               : std::optional(Rounding::of(plan.layout)),
-                        .weight = {}});
+    members_.push_back(
+        {.role = role,
+         .values = LayerWork::part_of(*stored, *part, values),
+         .out = part->out,
+         .in = part->in,
+         .rounding = plan.dense ? std::nullopt : std::optional(Rounding::of(plan.layout)),
+         .weight = {}});
   }
 
   // Observations go by the first role of a stored set: up's are gate's, k's and v's are q's.
@@ -218,8 +221,7 @@ class Search {
       kept.push_back(job_.work.exchange(m.role, m.weight.weight()));
     }
     run(output_);
-    for (size_t i = 0; i < members_.size(); ++i)
-      job_.work.exchange(members_[i].role, kept[i]);
+    for (size_t i = 0; i < members_.size(); ++i) job_.work.exchange(members_[i].role, kept[i]);
     const ConstMat reference = view(reference_);
     return squares(job_.pool(), view(output_), &reference);
   }
@@ -252,17 +254,18 @@ class Search {
     const int64_t layer = job_.work.layer();
     const bool mixer = group_.judge != ScaleGroup::Judge::ffn;
     const ConstMat x(input_->rows.data(), {range_.rows, in_});
-    job_.walk.block(model, layer, mixer ? Block::mixer : Block::ffn, range_, x, view(out));
+    walk_.block(model, layer, mixer ? Block::mixer : Block::ffn, range_, x, view(out));
     if (group_.judge != ScaleGroup::Judge::both) return;
     second_.resize(out.size());
     const ConstMat x_ffn(ffn_input_->rows.data(), {range_.rows, in_});
-    job_.walk.block(model, layer, Block::ffn, range_, x_ffn, view(second_));
+    walk_.block(model, layer, Block::ffn, range_, x_ffn, view(second_));
     for (size_t i = 0; i < out.size(); ++i) out[i] += second_[i];
   }
 
   LayerJob& job_;
   const ScaleGroup& group_;
   SampleRange range_;
+  LayerWalk walk_;
   std::vector<Member> members_;
   int64_t in_ = 0;
   const Observed *input_ = nullptr, *ffn_input_ = nullptr;

@@ -21,10 +21,10 @@ constexpr uint64_t kPieceBytes = uint64_t{4} << 20;
 
 [[noreturn]] void fail(const char* doing, const fs::path& path, int code) {
   const bool space = code == ENOSPC || code == EDQUOT || code == EFBIG;
-  throw Error(std::string(doing) + ": " + std::strerror(code), path.string(),
-              space ? "free some space, then go on with --resume"
-                    : "check the folder and its permissions",
-              Error::Kind::failure);
+  throw Error(
+      std::string(doing) + ": " + std::strerror(code), path.string(),
+      space ? "free some space, then go on with --resume" : "check the folder and its permissions",
+      Error::Kind::failure);
 }
 
 // False with errno set.
