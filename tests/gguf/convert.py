@@ -190,7 +190,8 @@ class Converter:
             values = reorder(values, self.field("num_key_value_heads", otherwise=self.heads()))
         return values + self.offset if name.endswith("norm.weight") else values
 
-    def write(self, out: Path, kind: Type, extra=None, split: int = 0) -> None:
+    def write(self, out: Path, kind: Type, extra=None, split: int = 0, unpacked: bool = False) -> None:
+        """`unpacked`: F32 with the values that the type would hold."""
         writer = gguf.GGUFWriter(out, self.architecture, split_max_tensors=split)
         self.metadata(writer)
         if extra:
@@ -200,7 +201,10 @@ class Converter:
             renamed = new_name(name, sandwich)
             if renamed is None:
                 raise SystemExit(f"no place for {name}")
-            data, stored = encode(self.tensor(name, values), kind, i)
+            tensor = self.tensor(name, values)
+            data, stored = encode(tensor, kind, i)
+            if unpacked:
+                data, stored = gguf.quants.dequantize(data, stored).astype(np.float32).reshape(tensor.shape), Type.F32
             writer.add_tensor(renamed, np.ascontiguousarray(data), raw_dtype=stored)
         writer.write_header_to_file()
         writer.write_kv_data_to_file()
