@@ -118,7 +118,7 @@ Json describe_kernels() {
 
 Json inspect(const fs::path& directory, const ModelOptions& options) {
   const ModelSource source = ModelSource::open(directory, options.hf_overrides);
-  const auto& [checkpoint, config, spec] = source;
+  const auto& [checkpoint, config, quantization, spec] = source;
   const Json load = describe_load(source, options);
   return {{"model", directory.string()},
           {"architecture", spec.architecture},

@@ -1,98 +1,63 @@
-#include "octavo/quantize.h"
-
 #include <CLI/CLI.hpp>
 #include <memory>
 
 #include "base/json.h"
-#include "base/progress.h"
-#include "base/thread_pool.h"
 #include "cli/command.h"
-#include "cli/model_options.h"
-#include "octavo/error.h"
+#include "cli/quantize_batch.h"
+#include "cli/quantize_options.h"
+#include "cli/quantize_run.h"
 
 // `octavo quantize MODEL OUT`: makes a model small.
 
 namespace octavo::cli {
 namespace {
 
-struct Options {
-  ModelOptions model;
-  std::string out, method = "rtn", format = "compressed-tensors";
-  int bits = 4;
-  int64_t group_size = 128;
-  bool symmetric = false, zero_point = false, json = false;
-  std::vector<std::string> not_converted;
-};
+double megabytes(uint64_t bytes) { return static_cast<double>(bytes) / 1e6; }
 
-Recipe read_recipe(const Options& options) {
-  if (options.method != "rtn")
-    throw Error("method " + options.method + " is not supported yet", "--method", "use rtn");
-  if (options.format != "compressed-tensors")
-    throw Error("format " + options.format + " is not supported yet", "--format",
-                "use compressed-tensors");
-  if (options.symmetric && options.zero_point)
-    throw Error("--sym and --zero-point exclude each other", "--sym", "give one of them");
-  return {.bits = options.bits,
-          .group_size = std::max<int64_t>(0, options.group_size),
-          .symmetric = options.symmetric,
-          .not_converted = options.not_converted};
-}
-
-void print(const Options& options, const QuantizeReport& report) {
-  double error = 0;
-  for (const MatrixReport& m : report.matrices)
-    error += m.relative_error / static_cast<double>(report.matrices.size());
-  if (options.json) {
-    const Json answer = {{"out", options.out},
-                         {"matrices", report.matrices.size()},
-                         {"bytes_before", report.bytes_before},
-                         {"bytes_after", report.bytes_after},
-                         {"mean_relative_error", error},
-                         {"seconds", report.seconds}};
-    std::printf("%s\n", to_line(answer).c_str());
-    return;
-  }
-  std::printf("%-22s %zu at %d bits, group %lld\n", "matrices", report.matrices.size(),
-              options.bits, static_cast<long long>(options.group_size));
-  std::printf("%-22s %.2f MB -> %.2f MB (%.2fx smaller)\n", "size",
-              static_cast<double>(report.bytes_before) / 1e6,
-              static_cast<double>(report.bytes_after) / 1e6,
-              static_cast<double>(report.bytes_before) / static_cast<double>(report.bytes_after));
-  std::printf("%-22s %.4f\n", "mean relative error", error);
+void print(const QuantizeOptions& options, const QuantizeResult& result) {
+  const QuantizeReport& report = result.report;
+  const Recipe& recipe = result.recipe;
+  const std::string group =
+      recipe.group_size > 0 ? "group " + std::to_string(recipe.group_size) : "one group a row";
+  std::printf("%-22s %s, %s\n", "recipe", std::string(quant::name(recipe.method)).c_str(),
+              std::string(quant::name(recipe.format)).c_str());
+  std::printf("%-22s %zu at %.4g bits, %s\n", "matrices", report.matrices.size(), mean_bits(report),
+              group.c_str());
+  std::printf("%-22s %.2f MB -> %.2f MB (%.2fx smaller)\n", "size", megabytes(report.bytes_before),
+              megabytes(report.bytes_after),
+              megabytes(report.bytes_before) / megabytes(report.bytes_after));
+  std::printf("%-22s %.5f\n", "mean relative error", mean_error(report));
+  if (!report.calibration.empty())
+    std::printf("%-22s %lld samples, %lld tokens of %s\n", "calibration",
+                static_cast<long long>(report.samples), static_cast<long long>(report.tokens),
+                report.calibration.c_str());
+  if (const auto& p = report.evaluation; p && p->comparison)
+    std::printf("%-22s %.4f (original %.4f), KL divergence %.5f, same token %.2f %%\n",
+                "perplexity", p->perplexity, p->comparison->baseline_perplexity, p->comparison->kl,
+                100 * p->comparison->top1_agreement);
   std::printf("%-22s %.2f s\n", "time", report.seconds);
+  if (report.peak_bytes > 0)
+    std::printf("%-22s %.1f MB\n", "peak memory", megabytes(report.peak_bytes));
   std::printf("%-22s %s/quantization_report.html\n", "report", options.out.c_str());
 }
 
-int run_quantize(const Options& options) {
-  const Recipe recipe = read_recipe(options);
-  const auto model = model_directory(options.model);
-  ThreadPool pool(options.model.threads);
-  Progress bar("quantizing", "bytes", 0);
-  const QuantizeProgress progress{
-      .report = [&](const std::string&, int64_t done, int64_t all) { bar.update(done, all); }};
-  const QuantizeReport report = quantize(model, options.out, recipe, pool, progress);
-  bar.finish();
-  print(options, report);
+int run_quantize(const QuantizeFlags& flags) {
+  if (!flags.batch.empty()) return run_batch(batch_runs(flags), flags.batch + ".html", flags.json);
+  const QuantizeOptions options = single_run(flags);
+  const QuantizeResult result = run_quantization(options);
+  if (flags.json)
+    std::printf("%s\n", to_line(summary(options, result)).c_str());
+  else
+    print(options, result);
   return 0;
 }
 
 }  // namespace
 
 std::function<int()> add_quantize(CLI::App& app) {
-  const auto options = std::make_shared<Options>();
-  add_model_options(app, options->model);
-  app.add_option("OUT", options->out, "directory for the quantized checkpoint")->required();
-  app.add_option("--method", options->method, "rtn: round to nearest");
-  app.add_option("--bits", options->bits, "2, 3, 4 or 8");
-  app.add_option("--group-size", options->group_size,
-                 "inputs that share a scale; -1 or 0: one group a row");
-  app.add_flag("--sym", options->symmetric, "zero fixed at the middle");
-  app.add_flag("--zero-point", options->zero_point, "a zero for each group (the default)");
-  app.add_option("--format", options->format, "compressed-tensors");
-  app.add_option("--modules-to-not-convert", options->not_converted,
-                 "matrices whose name contains one of these stay dense");
-  app.add_flag("--json", options->json, "one JSON object on stdout");
-  return [options] { return run_quantize(*options); };
+  const auto flags = std::make_shared<QuantizeFlags>();
+  add_quantize_options(app, *flags);
+  return [flags] { return run_quantize(*flags); };
 }
 
 }  // namespace octavo::cli

@@ -34,7 +34,8 @@ suite parity 75 parity.py --only apertus aquila-alias arcee baichuan-7b biogpt b
   stablelm-parallel-qknorm starcoder2 xglm yi-alias
 suite tokenizers 5178 tokenizers.py
 suite templates 4576 templates.py
-suite hostile_files 117 hostile_files.py
+suite hostile_files 132 hostile_files.py
+suite quantization 28 quantization.py --mode load
 suite eval 5 eval_check.py
 suite serving 460 serving.py --model "$shared/models/stories260k-llama" \
   --only core,stream,params,logprobs,errors,named,tokens,auth,cli

@@ -27,4 +27,13 @@ Ops ops(const Features& features) {
   return table;
 }
 
+Ops exact_ops(const Features& features) {
+  Ops table = ops({.avx2 = features.avx2});
+  const Ops widest = ops(features);
+  table.matmul = widest.matmul;
+  table.gemm = widest.gemm;
+  table.name = widest.name;
+  return table;
+}
+
 }  // namespace octavo::cpu

@@ -48,9 +48,9 @@ std::string first_line(const fs::path& path) {
   return text.substr(0, text.find_first_of(" \r\n"));
 }
 
-std::string folder_of(std::string repository) {
+std::string folder_of(std::string repository, HubRepository::Kind kind) {
   repository.replace(repository.find('/'), 1, "--");
-  return "models--" + repository;
+  return (kind == HubRepository::Kind::model ? "models--" : "datasets--") + repository;
 }
 
 }  // namespace
@@ -92,8 +92,8 @@ HubSettings HubSettings::from_environment() {
   return settings;
 }
 
-HubRepository::HubRepository(const fs::path& cache, const HubName& name)
-    : root_(cache / folder_of(name.repository)), revision_(name.revision) {}
+HubRepository::HubRepository(const fs::path& cache, const HubName& name, Kind kind)
+    : root_(cache / folder_of(name.repository, kind)), revision_(name.revision) {}
 
 std::optional<fs::path> HubRepository::find() const {
   std::error_code ignored;
@@ -110,6 +110,14 @@ fs::path find_in_hub_cache(const HubSettings& settings, const HubName& name) {
               name.repository + (usual ? "" : "@" + name.revision),
               "fetch it with `octavo pull " + name.repository +
                   (usual ? "" : " --revision " + name.revision) + "`");
+}
+
+fs::path find_dataset_in_hub_cache(const HubSettings& settings, const HubName& name) {
+  if (const auto found = HubRepository(settings.cache, name, HubRepository::Kind::dataset).find())
+    return *found;
+  throw Error(
+      "no such file or folder, and no such data set in the cache " + settings.cache.string(),
+      name.repository, "fetch it with `hf download --repo-type dataset " + name.repository + "`");
 }
 
 }  // namespace octavo

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -30,7 +31,8 @@ struct HubSettings {
 // blobs), refs/REVISION (a commit).
 class HubRepository {
  public:
-  HubRepository(const std::filesystem::path& cache, const HubName& name);
+  enum class Kind : uint8_t { model, dataset };
+  HubRepository(const std::filesystem::path& cache, const HubName& name, Kind kind = Kind::model);
 
   std::filesystem::path blob(const std::string& etag) const { return root_ / "blobs" / etag; }
   std::filesystem::path snapshot(const std::string& commit) const {
@@ -47,6 +49,9 @@ class HubRepository {
 
 // The folder of a model in the cache. Throws Error naming `octavo pull` where it is not there.
 std::filesystem::path find_in_hub_cache(const HubSettings& settings, const HubName& name);
+
+// The folder of a data set in the cache. Throws Error naming how to fetch it where it is not there.
+std::filesystem::path find_dataset_in_hub_cache(const HubSettings& settings, const HubName& name);
 
 // True for 40 or 64 lower-case hexadecimal digits: a commit or checksum.
 bool is_hash(std::string_view text);

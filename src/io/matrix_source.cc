@@ -2,33 +2,31 @@
 
 #include <algorithm>
 #include <cstring>
+#include <numeric>
 
 #include "base/check.h"
+#include "base/half.h"
+#include "io/bit_string.h"
+#include "io/tensor_check.h"
 #include "octavo/error.h"
 #include "tensor/convert.h"
 
 namespace octavo {
 namespace {
 
-std::string to_text(const std::vector<int64_t>& shape) {
-  std::string text = "[";
-  for (size_t i = 0; i < shape.size(); ++i) text += (i ? ", " : "") + std::to_string(shape[i]);
-  return text + "]";
-}
+constexpr int64_t kBlockInputs = 32;  // of Q4_1
 
-// Any dtype where `types` is empty.
-void expect(const Checkpoint& checkpoint, const TensorEntry& entry,
-            const std::vector<int64_t>& shape, std::initializer_list<DType> types) {
-  if (entry.shape != shape) {
-    throw Error("shape " + to_text(entry.shape) + " where config.json asks for " + to_text(shape),
-                checkpoint.where(entry.name),
-                "config.json and weights do not belong together (vocab_size, hidden_size, heads, "
-                "group_size?)");
-  }
-  if (types.size() > 0 && std::find(types.begin(), types.end(), entry.dtype) == types.end()) {
-    throw Error("unexpected dtype " + std::string(name(entry.dtype)), checkpoint.where(entry.name),
-                "the checkpoint is damaged or of another format");
-  }
+// Widths that kernels have.
+int kept_bits(int bits) { return bits > 4 ? 8 : bits; }
+
+// Inputs by their group, in their own order within one: code k of a row belongs to input order[k].
+std::shared_ptr<const std::vector<int32_t>> order_of(std::span<const int32_t> group_index) {
+  if (group_index.empty()) return nullptr;
+  auto order = std::make_shared<std::vector<int32_t>>(group_index.size());
+  std::iota(order->begin(), order->end(), 0);
+  std::ranges::stable_sort(*order, {},
+                           [&](int32_t k) { return group_index[static_cast<size_t>(k)]; });
+  return order;
 }
 
 }  // namespace
@@ -39,9 +37,39 @@ MatrixSource MatrixSource::open_blocks(MatrixSource source) {
     throw Error("a transposed matrix in blocks", source.checkpoint_->where(entry.name),
                 "convert the model again");
   }
-  expect(*source.checkpoint_, entry, {source.shape_.out, source.shape_.in}, {});
+  expect_tensor(*source.checkpoint_, entry, {source.shape_.out, source.shape_.in}, {});
   source.format_ = block_format(entry.block);
   return source;
+}
+
+MatrixSource MatrixSource::open_packed(MatrixSource source, const Quantization& quantization,
+                                       const std::string& name) {
+  std::optional<QuantSettings> settings = quantization.settings_of(name);
+  if (!settings) settings = quantization.packed;  // packed although a rule says dense
+  if (!settings) {
+    throw Error("a matrix in codes without settings", source.checkpoint_->where(name),
+                "config.json lacks its quantization_config: fetch it again");
+  }
+  source.shape_.transposed = false;
+  source.packed_ = PackedMatrix::open(*source.checkpoint_, *settings, name, source.shape_.out,
+                                      source.shape_.in, *quantization.log);
+  source.data_ = &source.packed_->codes();
+  source.order_ = order_of(source.packed_->group_index());
+  const MatrixLayout& layout = source.packed_->layout();
+  if (layout.settings.format == QuantFormat::awq_gemv_fast && layout.group() % kBlockInputs == 0) {
+    source.format_ = block_format(BlockType::q4_1);
+    return source;
+  }
+  source.format_ = {.scheme = Scheme::affine,
+                    .dtype = layout.scale_dtype,
+                    .bits = kept_bits(layout.settings.bits),
+                    .group_size = layout.group(),
+                    .ordered = source.order_ != nullptr};
+  return source;
+}
+
+bool MatrixSource::present(const Checkpoint& checkpoint, const std::string& name) {
+  return checkpoint.find(name + ".weight") != nullptr || PackedMatrix::present(checkpoint, name);
 }
 
 MatrixSource MatrixSource::open(const Checkpoint& checkpoint, const Quantization& quantization,
@@ -49,40 +77,21 @@ MatrixSource MatrixSource::open(const Checkpoint& checkpoint, const Quantization
   MatrixSource source;
   source.checkpoint_ = &checkpoint;
   source.shape_ = shape;
-  const TensorEntry* packed =
-      quantization.packed ? checkpoint.find(name + ".weight_packed") : nullptr;
-  if (packed == nullptr) {
-    source.data_ = &checkpoint.get(name + ".weight");
-    if (source.data_->block != BlockType::none) return open_blocks(std::move(source));
-    const auto stored =
-        shape.transposed ? std::vector{shape.in, shape.out} : std::vector{shape.out, shape.in};
-    expect(checkpoint, *source.data_, stored, {});
-    const DType type = source.data_->dtype;
-    const bool direct = type == DType::f32 || type == DType::f16 || type == DType::bf16;
-    if (size_bytes(type) == 1) {
-      if (auto scales =
-              ElementScales::find(checkpoint, name, shape.out, shape.in, quantization.block))
-        source.element_scales_ = std::make_shared<const ElementScales>(std::move(*scales));
-    }
-    source.format_ = {.scheme = Scheme::dense, .dtype = direct ? type : DType::f32};
-    return source;
+  if (PackedMatrix::present(checkpoint, name))
+    return open_packed(std::move(source), quantization, name);
+  source.data_ = &checkpoint.get(name + ".weight");
+  if (source.data_->block != BlockType::none) return open_blocks(std::move(source));
+  const auto stored =
+      shape.transposed ? std::vector{shape.in, shape.out} : std::vector{shape.out, shape.in};
+  expect_tensor(checkpoint, *source.data_, stored, {});
+  const DType type = source.data_->dtype;
+  const bool direct = type == DType::f32 || type == DType::f16 || type == DType::bf16;
+  if (size_bytes(type) == 1) {
+    if (auto scales =
+            ElementScales::find(checkpoint, name, shape.out, shape.in, quantization.block))
+      source.element_scales_ = std::make_shared<const ElementScales>(std::move(*scales));
   }
-  const CompressedTensors& settings = *quantization.packed;
-  const int64_t group = settings.group_size > 0 ? settings.group_size : shape.in;
-  const int64_t bits = settings.bits, groups = (shape.in + group - 1) / group;
-  source.shape_.transposed = false;
-  source.data_ = packed;
-  expect(checkpoint, *packed, {shape.out, (shape.in * bits + 31) / 32}, {DType::i32});
-  source.scales_ = &checkpoint.get(name + ".weight_scale");
-  expect(checkpoint, *source.scales_, {shape.out, groups}, {DType::f32, DType::f16, DType::bf16});
-  if (!settings.symmetric) {
-    source.zeros_ = &checkpoint.get(name + ".weight_zero_point");
-    expect(checkpoint, *source.zeros_, {(shape.out * bits + 31) / 32, groups}, {DType::i32});
-  }
-  source.format_ = {.scheme = Scheme::affine,
-                    .dtype = source.scales_->dtype,
-                    .bits = settings.bits,
-                    .group_size = group};
+  source.format_ = {.scheme = Scheme::dense, .dtype = direct ? type : DType::f32};
   return source;
 }
 
@@ -98,8 +107,10 @@ void MatrixSource::read(const RowMap& map, int64_t begin, int64_t end, Rows& row
     const int64_t count = std::min(end - r, run - r % run);
     OCTAVO_CHECK(stored + count <= shape_.out);
     const int64_t at = r - begin;
-    read_stored(stored, stored + count, rows.data.data() + at * row.data,
-                rows.scales.data() + at * row.scales, rows.zeros.data() + at * row.zeros);
+    const Planes planes{.data = rows.data.data() + at * row.data,
+                        .scales = rows.scales.data() + at * row.scales,
+                        .zeros = rows.zeros.data() + at * row.zeros};
+    read_stored(stored, stored + count, planes, rows.codes);
     r += count;
   }
   rows.weight = {.format = format_,
@@ -107,27 +118,78 @@ void MatrixSource::read(const RowMap& map, int64_t begin, int64_t end, Rows& row
                  .in = shape_.in,
                  .data = rows.data,
                  .scales = rows.scales,
-                 .zeros = rows.zeros};
+                 .zeros = rows.zeros,
+                 .order = order()};
 }
 
-void MatrixSource::read_stored(int64_t begin, int64_t end, std::byte* data, std::byte* scales,
-                               std::byte* zeros) const {
+void MatrixSource::read_stored(int64_t begin, int64_t end, const Planes& planes,
+                               CodeRows& codes) const {
+  if (format_.scheme == Scheme::affine) return read_codes(begin, end, planes, codes);
+  if (packed_ != nullptr) return read_blocks(begin, end, planes.data, codes);
+  if (format_.scheme == Scheme::dense) return read_dense(begin, end, planes.data);
   const PlaneBytes row = plane_bytes(format_, 1, shape_.in);
-  const int64_t count = end - begin;
-  if (format_.scheme == Scheme::block)
-    return checkpoint_->read(*data_, begin * row.data, {data, count * row.data});
-  if (format_.scheme == Scheme::dense) return read_dense(begin, end, data);
-  // Stored rows are padded to whole 32-bit words.
-  const size_t stored_bytes = data_->bytes / shape_.out;
-  std::vector<std::byte> words(stored_bytes * count);
-  checkpoint_->read(*data_, begin * stored_bytes, words);
-  for (int64_t r = 0; r < count; ++r)
-    std::memcpy(data + r * row.data, words.data() + r * stored_bytes, row.data);
-  checkpoint_->read(*scales_, begin * row.scales, {scales, count * row.scales});
-  if (zeros_ == nullptr) {
-    std::memset(zeros, 1 << (format_.bits - 1), count * row.zeros);
-  } else {
-    unpack_zeros(begin, end, zeros);
+  checkpoint_->read(*data_, begin * row.data, {planes.data, (end - begin) * row.data});
+}
+
+void MatrixSource::read_codes(int64_t begin, int64_t end, const Planes& planes,
+                              CodeRows& codes) const {
+  const int64_t in = shape_.in, count = end - begin;
+  const PlaneBytes row = plane_bytes(format_, 1, in);
+  if (!packed_->read_strings(begin, end, planes.data, codes)) {
+    packed_->read(begin, end, codes);
+    std::vector<uint8_t> ordered(order().size());
+    std::vector<uint32_t> words(static_cast<size_t>((in * format_.bits + 31) / 32));
+    for (int64_t r = 0; r < count; ++r) {
+      const std::span<const uint8_t> own = std::span(codes.codes).subspan(r * in, in);
+      for (size_t k = 0; k < ordered.size(); ++k) ordered[k] = own[order()[k]];
+      pack_string(ordered.empty() ? own : ordered, format_.bits, words);
+      std::memcpy(planes.data + r * row.data, words.data(), row.data);
+    }
+  }
+  from_floats(format_.dtype, codes.scales, {planes.scales, count * row.scales});
+  std::memcpy(planes.zeros, codes.zeros.data(), codes.zeros.size());
+}
+
+// Codes with an offset a group are what Q4_1 holds: scale and offset in f16, then 16 bytes with the
+// first 16 codes in their low nibbles.
+void MatrixSource::read_blocks(int64_t begin, int64_t end, std::byte* data, CodeRows& codes) const {
+  packed_->read(begin, end, codes);
+  const int64_t blocks = shape_.in / kBlockInputs, groups = packed_->layout().groups();
+  const int64_t group_blocks = packed_->layout().group() / kBlockInputs;
+  for (int64_t i = 0; i < (end - begin) * blocks; ++i) {
+    const int64_t group = i / blocks * groups + i % blocks / group_blocks;
+    const uint8_t* const code = codes.codes.data() + i * kBlockInputs;
+    const Float16 parts[2] = {to_float16(codes.scales[group]), to_float16(codes.offsets[group])};
+    std::memcpy(data, parts, 4);
+    for (int k = 0; k < 16; ++k) data[4 + k] = static_cast<std::byte>(code[k] | code[k + 16] << 4);
+    data += 20;
+  }
+}
+
+void MatrixSource::read_values(int64_t begin, int64_t end, std::vector<float>& values) const {
+  const int64_t in = shape_.in, count = end - begin;
+  values.resize(static_cast<size_t>(count * in));
+  if (packed_ == nullptr) {
+    Rows rows;
+    read({}, begin, end, rows);
+    for (int64_t r = 0; r < count; ++r) {
+      for (int64_t k = 0; k < in; ++k) values[r * in + k] = element(rows.weight, r, k);
+    }
+    return;
+  }
+  CodeRows rows;
+  packed_->read(begin, end, rows);
+  const int64_t groups = packed_->layout().groups(), group = packed_->layout().group();
+  const std::span<const int32_t> index = packed_->group_index();
+  for (int64_t r = 0; r < count; ++r) {
+    for (int64_t k = 0; k < in; ++k) {
+      const int64_t at = r * groups + (index.empty() ? k / group : index[k]);
+      const float scale = rows.scales[at];
+      const int code = rows.codes[r * in + k];
+      values[r * in + k] = rows.offsets.empty()
+                               ? static_cast<float>(code - rows.zeros[at]) * scale
+                               : static_cast<float>(code) * scale + rows.offsets[at];
+    }
   }
 }
 
@@ -156,36 +218,20 @@ void MatrixSource::read_elements(int64_t begin, int64_t end, std::byte* data) co
   }
 }
 
-// Zeros are packed along the outputs: word w of group g holds outputs of one little-endian bit
-// string a group.
-void MatrixSource::unpack_zeros(int64_t begin, int64_t end, std::byte* zeros) const {
-  const int64_t groups = groups_of(format_, shape_.in), bits = format_.bits;
-  const auto raw = checkpoint_->read_all(*zeros_);
-  const auto word = [&](int64_t w, int64_t g) {
-    uint32_t value = 0;
-    const size_t at = static_cast<size_t>(w * groups + g) * 4;
-    if (at + 4 <= raw.size()) std::memcpy(&value, raw.data() + at, 4);
-    return static_cast<uint64_t>(value);
-  };
-  for (int64_t r = begin; r < end; ++r) {
-    for (int64_t g = 0; g < groups; ++g) {
-      const int64_t bit = r * bits;
-      const uint64_t pair = word(bit / 32, g) | word(bit / 32 + 1, g) << 32;
-      zeros[(r - begin) * groups + g] =
-          static_cast<std::byte>(pair >> (bit % 32) & ((1u << bits) - 1));
-    }
-  }
-}
-
 std::vector<std::string> MatrixSource::tensors() const {
-  std::vector<std::string> names;
-  for (const TensorEntry* entry : {data_, scales_, zeros_}) {
-    if (entry != nullptr) names.push_back(entry->name);
+  if (packed_ == nullptr) {
+    std::vector<std::string> names{data_->name};
+    if (element_scales_ != nullptr) names.push_back(element_scales_->tensor());
+    return names;
   }
-  if (element_scales_ != nullptr) names.push_back(element_scales_->tensor());
+  std::vector<std::string> names;
+  for (const TensorEntry* entry : packed_->tensors()) names.push_back(entry->name);
   return names;
 }
 
-void MatrixSource::drop() const { checkpoint_->drop(*data_); }
+void MatrixSource::drop() const {
+  if (packed_ == nullptr) return checkpoint_->drop(*data_);
+  for (const TensorEntry* entry : packed_->tensors()) checkpoint_->drop(*entry);
+}
 
 }  // namespace octavo

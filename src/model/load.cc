@@ -124,6 +124,7 @@ class Loader {
     ModelSpec& spec = model_.spec;
     const TensorEntry* embedding = checkpoint_.find(embedding_ + ".weight");
     const TensorEntry* head = checkpoint_.find(spec.names.head + ".weight");
+    if (PackedMatrix::present(checkpoint_, spec.names.head)) spec.head.tied = false;
     if (!spec.head.tied || head == nullptr) return;
     if (embedding == nullptr) {
       embedding_ = spec.names.head;
@@ -135,8 +136,7 @@ class Loader {
   void plan_head() {
     const ModelSpec& spec = model_.spec;
     const std::string& name = spec.names.head;
-    if (!spec.head.tied && checkpoint_.find(name + ".weight") == nullptr &&
-        checkpoint_.find(name + ".weight_packed") == nullptr) {
+    if (!spec.head.tied && !MatrixSource::present(checkpoint_, name)) {
       throw Error("the output head is missing", checkpoint_.where(name + ".weight"),
                   "fetch the checkpoint again, or set tie_word_embeddings to true in config.json "
                   "if the embedding table is the head");
@@ -293,7 +293,8 @@ class Loader {
                                                 job.target->in, model_.compute);
       const PlaneBytes bytes =
           model_.ops.planes(job.target->format, job.target->out, job.target->in);
-      for (size_t plane : {bytes.data, bytes.scales, bytes.zeros}) {
+      for (size_t plane :
+           {bytes.data, bytes.scales, bytes.zeros, job.source.order().size_bytes()}) {
         offsets.push_back(place(plane));
         offsets.push_back(plane);
       }
@@ -315,6 +316,9 @@ class Loader {
       job.target->data = take();
       job.target->scales = take();
       job.target->zeros = take();
+      const std::span<const std::byte> order = take();
+      job.target->order = {reinterpret_cast<const int32_t*>(order.data()), order.size() / 4};
+      std::memcpy(const_cast<std::byte*>(order.data()), job.source.order().data(), order.size());
     }
     for (const VectorJob& job : vectors_)
       *job.target = {reinterpret_cast<const float*>(model_.memory.data() + *at++),
@@ -394,12 +398,6 @@ Compute compute_for(DTypeChoice choice, const TensorEntry* stored) {
   return choice == DTypeChoice::bfloat16 ? Compute::bf16 : Compute::f32;
 }
 
-Quantization read_quantization(const Config& config) {
-  const auto section = config.section("quantization_config");
-  if (!section) return {};
-  return Quantization::parse(section->json(), section->where());
-}
-
 }  // namespace
 
 Linear& LayerWeights::linear(Role role) {
@@ -430,7 +428,7 @@ std::unique_ptr<Model> load_part(const ModelSource& source, const Ops& ops, Thre
   auto model = std::make_unique<Model>();
   model->spec = source.spec;
   model->ops = ops;
-  Loader loader(*model, source.checkpoint, read_quantization(source.config), Loader::Purpose::load);
+  Loader loader(*model, source.checkpoint, source.quantization, Loader::Purpose::load);
   loader.plan(part);
   model->compute = compute_for(options.dtype, loader.stored_embedding());
   model->kv_dtype = model->compute == Compute::bf16 ? DType::bf16 : DType::f32;
@@ -442,7 +440,7 @@ LoadPlan plan_load(const ModelSource& source, const Ops& ops, DTypeChoice dtype)
   Model model;
   model.spec = source.spec;
   model.ops = ops;
-  Loader loader(model, source.checkpoint, read_quantization(source.config), Loader::Purpose::look);
+  Loader loader(model, source.checkpoint, source.quantization, Loader::Purpose::look);
   loader.plan({.embedding = true,
                .head = true,
                .layer_end = static_cast<int64_t>(model.spec.layers.size())});

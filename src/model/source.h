@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "io/checkpoint.h"
+#include "io/quantization.h"
 #include "model/config.h"
 #include "model/spec.h"
 
@@ -14,6 +15,7 @@ namespace octavo {
 struct ModelSource {
   Checkpoint checkpoint;
   Config config;   // config.json, or what a GGUF file's metadata say of it
+  Quantization quantization;  // what the config says about how matrices are stored
   ModelSpec spec;  // with the names under which this checkpoint keeps its tensors
 
   // `overrides`, a JSON object or nothing, replaces fields of the config (RFC 7396). Throws Error

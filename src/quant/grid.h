@@ -1,11 +1,17 @@
 #pragma once
 
+#include <cstdint>
 #include <span>
 
-#include "quant/rtn.h"
 #include "tensor/dtype.h"
 
 namespace octavo::quant {
+
+// The grid of one group: w ≈ (q - zero) · scale with q in [0, 2^bits).
+struct Grid {
+  float scale = 1;  // as it will be stored: rounded to the scales' dtype
+  int zero = 0;
+};
 
 // How GPTQ lays a grid over a group of weights.
 struct GridRule {
@@ -26,5 +32,8 @@ float storable_scale(float scale, DType dtype);
 // group spans -1..1. The scale is positive, finite and exact in scale_dtype. REQUIRES: 2 <= bits
 // <= 8. Values that are not finite count as 0.
 Grid fit_range(std::span<const float> group, const GridRule& rule);
+
+// round(w / scale) + zero, to the nearest code; ties to the even step. NaN gets a code as well.
+uint8_t nearest_code(float w, const Grid& grid, int bits);
 
 }  // namespace octavo::quant

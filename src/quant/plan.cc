@@ -3,92 +3,120 @@
 #include <algorithm>
 #include <set>
 
+#include "base/json.h"
+#include "io/quantization_section.h"
 #include "octavo/error.h"
+#include "quant/rules.h"
 
 namespace octavo::quant {
 namespace {
 
-// The stored matrices of the layers, each once although a fused one has several parts.
-std::map<std::string, MatrixShape> stored_matrices(const ModelSpec& spec,
-                                                   const Checkpoint& checkpoint) {
-  std::map<std::string, MatrixShape> matrices;
-  const std::string root = root_in_use(spec, checkpoint);
-  for (size_t i = 0; i < spec.layers.size(); ++i) {
-    for (const MatrixPart& part : layer_matrices(spec, static_cast<int64_t>(i), root))
-      matrices.emplace(part.name, part.stored);
+// What the recipe says of one matrix, its rules applied.
+MatrixPlan settled(const Recipe& recipe, const Rules& rules, const std::string& name) {
+  MatrixPlan plan{.name = name, .shape = {}, .mse = recipe.mse};
+  plan.layout.settings = {.format = recipe.format,
+                          .bits = recipe.bits,
+                          .group_size = recipe.group_size,
+                          .symmetric = recipe.symmetric,
+                          .act_order = recipe.desc_act && !recipe.static_groups};
+  plan.dense = std::ranges::any_of(recipe.not_converted, [&](const std::string& part) {
+    return name.find(part) != std::string::npos;
+  });
+  const Recipe::Rule* const rule = rules.find(name);
+  if (rule == nullptr) return plan;
+  QuantSettings& settings = plan.layout.settings;
+  plan.dense |= rule->skip;
+  settings.bits = rule->bits.value_or(settings.bits);
+  settings.group_size = rule->group_size.value_or(settings.group_size);
+  settings.symmetric = rule->symmetric.value_or(settings.symmetric);
+  settings.act_order = rule->desc_act.value_or(recipe.desc_act) && !recipe.static_groups;
+  plan.mse = rule->mse.value_or(recipe.mse);
+  return plan;
+}
+
+class Planner {
+ public:
+  Planner(const ModelSource& source, const Recipe& recipe, const std::map<std::string, int>& bits)
+      : source_(source), recipe_(recipe), bits_(bits), rules_(recipe.rules, "field dynamic") {}
+
+  Plan plan() {
+    const std::string root = root_in_use(source_.spec, source_.checkpoint);
+    plan_.layers = static_cast<int64_t>(source_.spec.layers.size());
+    for (int64_t i = 0; i < plan_.layers; ++i) {
+      for (const MatrixPart& part : layer_matrices(source_.spec, i, root))
+        add(part.name, part.stored, i);
+    }
+    if (recipe_.head) add_head();
+    lay_out();
+    return std::move(plan_);
   }
-  return matrices;
-}
 
-void check(const Recipe& recipe) {
-  const int bits = recipe.bits;
-  if (bits != 2 && bits != 3 && bits != 4 && bits != 8)
-    throw Error(std::to_string(bits) + " bits are not supported", "--bits", "use 2, 3, 4 or 8");
-  if (recipe.group_size < 0)
-    throw Error("group size " + std::to_string(recipe.group_size) + " is negative", "--group-size",
-                "use 32, 64, 128 or 0 for one group a row");
-}
+ private:
+  void add(const std::string& name, const MatrixShape& shape, int64_t layer) {
+    if (plan_.find(name) != nullptr) return;  // another part of a fused one
+    MatrixPlan matrix = settled(recipe_, rules_, name);
+    matrix.shape = shape;
+    matrix.layer = layer;
+    if (const auto found = bits_.find(name); found != bits_.end())
+      matrix.layout.settings.bits = found->second;
+    const TensorEntry& entry = source_.checkpoint.get(name + ".weight");
+    matrix.layout.out = shape.out;
+    matrix.layout.in = shape.in;
+    matrix.layout.scale_dtype = scale_dtype_in(recipe_.format, entry.dtype);
+    if (!matrix.dense) check_layout(matrix.layout, name);
+    plan_.matrices.push_back(std::move(matrix));
+  }
 
-// What readers of the format expect of scales.
-bool is_float(DType type) {
-  return type == DType::f32 || type == DType::f16 || type == DType::bf16;
-}
+  void add_head() {
+    const std::string& name = source_.spec.names.head;
+    if (source_.spec.head.tied || source_.checkpoint.find(name + ".weight") == nullptr) {
+      throw Error("the output head is the embedding table, which stays as it is", "lm_head",
+                  "leave lm_head out");
+    }
+    add(name, {.out = source_.spec.vocab, .in = embedding_width(source_.spec)}, -1);
+  }
 
-Step quantized(const TensorEntry& entry, const std::string& matrix, const MatrixShape& shape,
-               const Recipe& recipe) {
-  const int64_t group = recipe.group_size > 0 ? recipe.group_size : shape.in;
-  const int64_t groups = (shape.in + group - 1) / group, bits = recipe.bits;
-  Step step{.source = &entry,
-            .matrix = matrix,
-            .shape = shape,
-            .group_size = group,
-            .groups = groups,
-            .scale_dtype = is_float(entry.dtype) ? entry.dtype : DType::f32,
-            .outputs = {}};
-  step.outputs.push_back(
-      {matrix + ".weight_packed", DType::i32, {shape.out, (shape.in * bits + 31) / 32}});
-  step.outputs.push_back({matrix + ".weight_scale", step.scale_dtype, {shape.out, groups}});
-  step.outputs.push_back({matrix + ".weight_shape", DType::i64, {2}});
-  if (!recipe.symmetric)
-    step.outputs.push_back(
-        {matrix + ".weight_zero_point", DType::i32, {(shape.out * bits + 31) / 32, groups}});
-  return step;
-}
+  void lay_out() {
+    std::map<std::string, const MatrixPlan*> quantized;
+    for (const MatrixPlan& matrix : plan_.matrices) {
+      if (!matrix.dense) quantized.emplace(matrix.name + ".weight", &matrix);
+    }
+    for (const std::string& name : source_.checkpoint.names()) {
+      const TensorEntry& entry = source_.checkpoint.get(name);
+      if (const auto found = quantized.find(name); found != quantized.end()) {
+        for (TensorPlan& tensor : layout_tensors(found->second->layout, found->second->name))
+          plan_.tensors.push_back(std::move(tensor));
+      } else {
+        plan_.tensors.push_back({name, entry.dtype, entry.shape});
+        plan_.copied.push_back(name);
+      }
+    }
+  }
+
+  const ModelSource& source_;
+  const Recipe& recipe_;
+  const std::map<std::string, int>& bits_;
+  Rules rules_;
+  Plan plan_;
+};
 
 }  // namespace
 
-Plan make_plan(const ModelSpec& spec, const Checkpoint& checkpoint, const Recipe& recipe) {
-  check(recipe);
-  const auto matrices = stored_matrices(spec, checkpoint);
-  const auto dense = [&](const std::string& name) {
-    return std::ranges::any_of(recipe.not_converted, [&](const std::string& part) {
-      return name.find(part) != std::string::npos;
-    });
-  };
-  Plan plan;
-  plan.settings = {.bits = recipe.bits,
-                   .group_size = recipe.group_size,
-                   .symmetric = recipe.symmetric,
-                   .ignore = {spec.names.head}};
-  for (const std::string& name : checkpoint.names()) {
-    const TensorEntry& entry = checkpoint.get(name);
-    const bool is_weight = name.ends_with(".weight");
-    const std::string matrix = is_weight ? name.substr(0, name.size() - 7) : "";
-    const auto found = matrices.find(matrix);
-    if (is_weight && found != matrices.end() && !dense(matrix)) {
-      plan.steps.push_back(quantized(entry, matrix, found->second, recipe));
-      continue;
-    }
-    if (is_weight && found != matrices.end()) plan.settings.ignore.push_back(matrix);
-    plan.steps.push_back({.source = &entry,
-                          .matrix = {},
-                          .shape = {},
-                          .group_size = 0,
-                          .outputs = {{name, entry.dtype, entry.shape}}});
-  }
-  for (const auto& [name, shape] : matrices)
-    checkpoint.get(name + ".weight");  // throws for an incomplete source
-  return plan;
+const MatrixPlan* Plan::find(const std::string& name) const {
+  const auto found = std::ranges::find(matrices, name, &MatrixPlan::name);
+  return found == matrices.end() ? nullptr : &*found;
+}
+
+Plan make_plan(const ModelSource& source, const Recipe& recipe,
+               const std::map<std::string, int>& bits) {
+  return Planner(source, recipe, bits).plan();
+}
+
+Json config_section(const Plan& plan, const Recipe& recipe) {
+  std::vector<SectionMatrix> matrices;
+  for (const MatrixPlan& matrix : plan.matrices)
+    matrices.push_back({matrix.name, matrix.dense, matrix.layout.settings});
+  return quantization_section(recipe, matrices);
 }
 
 }  // namespace octavo::quant

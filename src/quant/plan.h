@@ -1,34 +1,46 @@
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <string>
 #include <vector>
 
-#include "io/checkpoint.h"
-#include "io/compressed_tensors.h"
+#include "base/json_fwd.h"
+#include "io/quantized_layout.h"
 #include "io/safetensors.h"
 #include "model/derive.h"
-#include "octavo/quantize.h"
+#include "model/source.h"
+#include "octavo/recipe.h"
 
 namespace octavo::quant {
 
-// What to do with one tensor of the source checkpoint.
-struct Step {
-  const TensorEntry* source = nullptr;
-  std::string matrix;  // the matrix's name where it is quantized, else empty: the tensor is copied
-  MatrixShape shape;   // of the stored matrix
-  int64_t group_size = 0, groups = 0;  // groups of a row
-  DType scale_dtype = DType::f32;
-  std::vector<TensorPlan> outputs;
+// What is to become of one stored matrix.
+struct MatrixPlan {
+  std::string name;  // without ".weight"
+  MatrixShape shape;
+  int64_t layer = 0;  // -1: the head
+  bool dense = false;
+  MatrixLayout layout = {};  // where not dense
+  float mse = 0;
 };
 
+// The checkpoint to be written, known before any work: every tensor's name, type, shape and place.
 struct Plan {
-  std::vector<Step> steps;
-  CompressedTensors settings;
+  std::vector<TensorPlan> tensors;  // in the order of the files
+  std::vector<std::string> copied;  // tensors that go over as they are, unless a layer changes them
+  std::vector<MatrixPlan> matrices;  // by layer, in the order of the walk; the head last
+  int64_t layers = 0;
+
+  const MatrixPlan* find(const std::string& name) const;
 };
 
-// Validates the recipe against the model's matrices and lays out the output. Throws Error naming
-// matrix and remedy.
-Plan make_plan(const ModelSpec& spec, const Checkpoint& checkpoint, const Recipe& recipe);
+// Lays out the output. `bits`, where not empty, overrides the recipe's width for matrices by name
+// (a bit budget that was spent). Throws Error naming matrix and remedy where the recipe does not
+// fit the model.
+Plan make_plan(const ModelSource& source, const Recipe& recipe,
+               const std::map<std::string, int>& bits = {});
+
+// The `quantization_config` of the planned checkpoint.
+Json config_section(const Plan& plan, const Recipe& recipe);
 
 }  // namespace octavo::quant

@@ -258,12 +258,8 @@ constexpr Reader kReaders[] = {
 const Reader& reader_of(const std::string& key, const std::string& where) {
   const auto found = std::ranges::find(kReaders, key, &Reader::key);
   if (found != std::end(kReaders)) return *found;
-  std::vector<std::string_view> keys;
-  for (const Reader& reader : kReaders) {
-    if (reader.read != nothing) keys.push_back(reader.key);
-  }
   throw Error("unknown field \"" + key.substr(0, 60) + "\"", where,
-              did_you_mean(key, keys) + "docs/guides/quantize.md lists the fields");
+              did_you_mean(key, recipe_fields()) + "docs/guides/quantize.md lists the fields");
 }
 
 void read_meta(RecipeSettings& s, const Json& meta, const std::string& where) {
@@ -313,6 +309,14 @@ std::string checkpoint_name(QuantFormat format) {
 }
 
 }  // namespace
+
+std::vector<std::string_view> recipe_fields() {
+  std::vector<std::string_view> keys;
+  for (const Reader& reader : kReaders) {
+    if (reader.read != nothing) keys.push_back(reader.key);
+  }
+  return keys;
+}
 
 RecipeSettings settings_from_json(const Json& object, const std::string& where) {
   if (!object.is_object())

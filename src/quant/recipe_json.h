@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/json_fwd.h"
@@ -17,6 +18,9 @@ namespace octavo::quant {
 // contradict each other.
 RecipeSettings settings_from_json(const Json& object, const std::string& where);
 RecipeSettings read_settings(const std::filesystem::path& file);
+
+// The names that settings_from_json reads and that matter to it.
+std::vector<std::string_view> recipe_fields();
 
 // Every field, under the names that settings_from_json reads: reading it back gives the same
 // recipe, where rules that skip come first, no two patterns are equal and rules that skip say no

@@ -1,14 +1,19 @@
 #pragma once
 
 #include <filesystem>
+#include <string>
 
+#include "base/json_fwd.h"
 #include "octavo/quantize.h"
 
 namespace octavo::quant {
 
-// quantization_report.json and a self-contained quantization_report.html (a plot of the error of
-// each matrix and a table).
+// quantization_report.json and a self-contained quantization_report.html in `directory`.
 void write_report(const std::filesystem::path& directory, const Recipe& recipe,
                   const QuantizeReport& report);
+
+// Their contents. What a report does not know is left out.
+Json report_json(const Recipe& recipe, const QuantizeReport& report);
+std::string report_page(const Recipe& recipe, const QuantizeReport& report);
 
 }  // namespace octavo::quant

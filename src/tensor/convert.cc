@@ -64,4 +64,18 @@ void to_floats(DType from, std::span<const std::byte> in, std::span<float> out) 
   }
 }
 
+void from_floats(DType to, std::span<const float> in, std::span<std::byte> out) {
+  OCTAVO_CHECK(out.size() == in.size() * static_cast<size_t>(size_bytes(to)));
+  const auto store = [&](auto convert) {
+    for (size_t i = 0; i < in.size(); ++i) {
+      const auto value = convert(in[i]);
+      std::memcpy(out.data() + i * sizeof(value), &value, sizeof(value));
+    }
+  };
+  if (to == DType::f16) return store([](float v) { return to_float16(v); });
+  if (to == DType::bf16) return store([](float v) { return to_bfloat16(v); });
+  OCTAVO_CHECK(to == DType::f32);
+  std::memcpy(out.data(), in.data(), out.size());
+}
+
 }  // namespace octavo

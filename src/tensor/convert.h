@@ -31,4 +31,8 @@ inline float float8_e8m0(uint8_t bits) {
 // out.size() elements of `from`, at any alignment.
 void to_floats(DType from, std::span<const std::byte> in, std::span<float> out);
 
+// The other way, rounded to nearest even. REQUIRES: f32, f16 or bf16; out.size() is in.size()
+// elements of `to`.
+void from_floats(DType to, std::span<const float> in, std::span<std::byte> out);
+
 }  // namespace octavo

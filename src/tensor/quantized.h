@@ -16,11 +16,11 @@ struct QuantizedMatrix {
   int64_t group_size = 0;  // inputs of a group, in where a row is one; the last may be shorter
   bool symmetric = false;  // every zero is 2^(bits-1)
   DType scale_dtype = DType::f16;
-  std::vector<uint8_t> codes;  // [out, in], one a byte
-  std::vector<float> scales;   // [out, groups], each exact in scale_dtype
-  std::vector<uint8_t> zeros;  // [out, groups]
-  std::vector<int32_t>
-      group_index;  // [in] the group of each input (act-order); empty: k / group_size
+  std::vector<uint8_t> codes = {};  // [out, in], one a byte
+  std::vector<float> scales = {};   // [out, groups], each exact in scale_dtype
+  std::vector<uint8_t> zeros = {};  // [out, groups]
+  // [in] the group of each input (act-order); empty: k / group_size.
+  std::vector<int32_t> group_index = {};
 
   int64_t groups() const { return (in + group_size - 1) / group_size; }
   int64_t group_of(int64_t k) const {
