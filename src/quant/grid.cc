@@ -111,4 +111,10 @@ Grid fit_range(std::span<const float> group, const GridRule& rule) {
   return search.best;
 }
 
+uint8_t nearest_code(float w, const Grid& grid, int bits) {
+  const F4 zero = splat(static_cast<float>(grid.zero));
+  const F4 high = splat(static_cast<float>((1 << bits) - 1)) - zero;
+  return static_cast<uint8_t>((round4(max4(min4(splat(w) / grid.scale, high), -zero)) + zero)[0]);
+}
+
 }  // namespace octavo::quant
