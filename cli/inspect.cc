@@ -65,7 +65,9 @@ Json describe_quantization(const Config& config) {
   Json found = {{"method", section->text_or("quant_method", "unknown")}};
   if (section->has("format")) found["format"] = section->text("format");
   const auto take = [&](const Json& from) {
-    for (const char* key : {"bits", "num_bits", "group_size", "sym", "symmetric", "desc_act"}) {
+    for (const char* key :
+         {"version", "checkpoint_format", "bits", "w_bit", "num_bits", "group_size", "q_group_size",
+          "sym", "symmetric", "zero_point", "desc_act", "actorder", "lm_head"}) {
       const auto at = from.find(key);
       if (at != from.end() && at->is_primitive()) found[key] = *at;
     }

@@ -91,6 +91,13 @@ Checkpoint Checkpoint::open(const std::filesystem::path& directory) {
   return checkpoint;
 }
 
+Checkpoint Checkpoint::open_file(const std::filesystem::path& file) {
+  Checkpoint checkpoint;
+  checkpoint.directory_ = file;
+  checkpoint.add_file(file);
+  return checkpoint;
+}
+
 const TensorEntry* Checkpoint::find(std::string_view name) const {
   const auto found = tensors_.find(std::string(name));
   return found == tensors_.end() ? nullptr : &found->second.entry;

@@ -20,6 +20,8 @@ class Checkpoint {
  public:
   // Throws Error naming file and tensor when there are no weights or they are damaged.
   static Checkpoint open(const std::filesystem::path& path);
+  // The tensors of one safetensors or .bin file.
+  static Checkpoint open_file(const std::filesystem::path& file);
 
   // Null where there is no such tensor.
   const TensorEntry* find(std::string_view name) const;

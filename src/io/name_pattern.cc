@@ -9,7 +9,7 @@ namespace octavo {
 namespace {
 
 constexpr size_t kMaxPatternBytes = 16 << 10;
-constexpr uint32_t kMatchLimit = 1'000'000;   // steps; exponential patterns end here
+constexpr uint32_t kMatchLimit = 100'000;     // steps; exponential patterns end here
 constexpr uint32_t kHeapLimitKib = 16 << 10;  // of the interpreter
 constexpr uint32_t kNestLimit = 100;          // parentheses
 

@@ -50,7 +50,7 @@ std::pair<int64_t, int64_t> PackedMatrix::shape_in(const Checkpoint& checkpoint,
     case QuantFormat::awq_gemv_fast:
       return {rows * 4, columns};
     case QuantFormat::awq_marlin:
-      return {columns / 2, rows * 16};
+      return {(columns + 1) / 2, rows * 16};
     default:
       return {columns, rows * 32 / bits};
   }

@@ -9,6 +9,7 @@
 #include "io/quantization_section.h"
 #include "io/section_fields.h"
 #include "octavo/error.h"
+#include "tensor/convert.h"
 
 namespace octavo {
 namespace {
@@ -211,6 +212,26 @@ std::optional<QuantSettings> Quantization::settings_of(const std::string& matrix
     if (rule.fits(matrix)) return rule.settings;
   }
   return packed;
+}
+
+void refuse_scaled_activations(const Checkpoint& checkpoint, const Quantization& quantization) {
+  const auto awq = [](QuantFormat f) {
+    return f >= QuantFormat::awq_gemm && f <= QuantFormat::awq_marlin;
+  };
+  if (!quantization.packed || !awq(quantization.packed->format)) return;
+  constexpr std::string_view kSuffix = ".scales";
+  for (const std::string& name : checkpoint.names()) {
+    if (!name.ends_with(kSuffix)) continue;
+    if (checkpoint.find(name.substr(0, name.size() - kSuffix.size()) + ".qweight") != nullptr)
+      continue;
+    const TensorEntry& entry = checkpoint.get(name);
+    std::vector<float> values(static_cast<size_t>(entry.elements()));
+    to_floats(entry.dtype, checkpoint.read_all(entry), values);
+    if (!std::ranges::all_of(values, [](float v) { return v == 1; })) {
+      throw Error("scales of activations are not supported yet", checkpoint.where(name),
+                  "quantize the model without them (octavo quantize --method awq)");
+    }
+  }
 }
 
 }  // namespace octavo

@@ -41,6 +41,10 @@ struct Quantization {
   std::optional<QuantSettings> settings_of(const std::string& matrix) const;
 };
 
+// AWQ scales activations too where no norm or matrix stands before a matrix (NAME.act.scales);
+// nothing here divides by them. Throws Error naming such a tensor unless it is all ones.
+void refuse_scaled_activations(const Checkpoint& checkpoint, const Quantization& quantization);
+
 // The part of parse() for quant_method "compressed-tensors".
 Quantization parse_compressed_tensors(const Json& section, const std::string& where);
 

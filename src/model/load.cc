@@ -8,6 +8,7 @@
 
 #include "base/half.h"
 #include "base/json.h"
+#include "base/log.h"
 #include "io/checkpoint.h"
 #include "model/config.h"
 #include "model/derive.h"
@@ -60,6 +61,7 @@ class Loader {
   const TensorEntry* stored_embedding() const { return checkpoint_.find(embedding_ + ".weight"); }
 
   void plan(const ModelPart& part) {
+    attempt([&] { refuse_scaled_activations(checkpoint_, quantization_); });
     if (part.embedding || part.head) settle_head();
     model_.layers.resize(model_.spec.layers.size());
     if (part.embedding) plan_embedding();
@@ -84,6 +86,11 @@ class Loader {
       const Format& kept = job.target->format;
       std::string format = to_string(kept);
       if (kept.scheme != Scheme::dense && kept.packing == Packing::rows) format += kPlainRows;
+      if (const PackedMatrix* packed = job.source.packed()) {
+        const QuantSettings& settings = packed->layout().settings;
+        format += " from " + to_string(settings.format);
+        if (settings.bits != kept.bits) format += " of " + std::to_string(settings.bits) + " bits";
+      }
       if (job.source.format().scheme == Scheme::dense && job.source.stored() != kept.dtype)
         format += " from " + to_string(Format{.dtype = job.source.stored()});
       plan.formats[format] += job.target->out * job.target->in;
@@ -303,9 +310,21 @@ class Loader {
     return total;
   }
 
+  // What will be slow is said once a format.
+  void log_plain_rows() const {
+    OnceLog log;
+    for (const MatrixJob& job : matrices_) {
+      const Format& kept = job.target->format;
+      if (kept.scheme == Scheme::dense || kept.packing != Packing::rows) continue;
+      log.log_once(to_string(kept) + kPlainRows +
+                   ": no kernel cuts such groups, so plain loops multiply it");
+    }
+  }
+
   void reserve() {
     std::vector<size_t> offsets;
     model_.memory = HugeBuffer(measure(offsets));
+    if (model_.ops.name != "reference") log_plain_rows();
     const size_t* at = offsets.data();
     const auto take = [&] {
       const std::span<const std::byte> plane(model_.memory.data() + at[0], at[1]);

@@ -105,7 +105,8 @@ class DeadColumns {
     const float* kept = kept_.data();
     for (const int64_t i : positions_) {
       for (int64_t row = 0; row < out; ++row)
-        walk.codes[row * walk.order.in() + i] = nearest_code(*kept++, walk.grid(row, i), walk.rule);
+        walk.codes[row * walk.order.in() + i] =
+            nearest_code(*kept++, walk.grid(row, i), walk.rule.bits);
     }
   }
 
@@ -114,32 +115,37 @@ class DeadColumns {
   std::vector<float> kept_;  // [positions, out]
 };
 
-// Rounds of coordinate descent from what the walk found. `original` [out, in] becomes scratch, as
-// the walk's weights are.
-void improve(Queue& queue, const Ops& ops, const GptqWalk& walk, ConstMat hessian, ConstMat pull,
-             Mat original, int rounds) {
-  // H times the error, and with drift also what the inputs' own error adds to the outputs':
-  // (W x~ - Q x) xᵀ.
-  const Mat gradient = walk.weights;
-  if (pull.data != nullptr) ops.gemm(queue, {.a = original, .b = pull, .c = gradient});
-  queue.pool().split(original.rows(), 1, [&](int64_t begin, int64_t end, int) {
+// What is measured when a walk's result is improved.
+struct Target {
+  ConstMat hessian;  // whole
+  ConstMat drift;    // data null: none
+  Mat original;      // [out, in] the weights; scratch afterwards, as the walk's are
+};
+
+// Rounds of coordinate descent from what the walk found.
+void improve(Queue& queue, const Ops& ops, const GptqWalk& walk, const Target& target, int rounds) {
+  const Mat gradient = walk.weights, &w = target.original;
+  // H times the error, and with drift also what the error of the inputs themselves adds to that of
+  // the outputs: Σ (W x~ - Q x) xᵀ.
+  const bool drifts = target.drift.data != nullptr;
+  if (drifts) ops.gemm(queue, {.a = w, .b = target.drift, .c = gradient});
+  queue.pool().split(w.rows(), 1, [&](int64_t begin, int64_t end, int) {
     for (int64_t row = begin; row < end; ++row) {
-      for (int64_t i = 0; i < original.cols(); ++i) {
+      for (int64_t i = 0; i < w.cols(); ++i) {
         const Grid& grid = walk.grid(row, i);
-        const int step = walk.codes[row * original.cols() + i] - grid.zero;
-        *original.at(row, i) -= static_cast<float>(step) * grid.scale;
+        const int step = walk.codes[row * w.cols() + i] - grid.zero;
+        *w.at(row, i) -= static_cast<float>(step) * grid.scale;
       }
     }
   });
-  ops.gemm(queue, {.a = original,
-                   .b = hessian,
-                   .c = gradient,
-                   .into = pull.data != nullptr ? Into::add : Into::overwrite});
+  ops.gemm(
+      queue,
+      {.a = w, .b = target.hessian, .c = gradient, .into = drifts ? Into::add : Into::overwrite});
   for (int round = 0; round < rounds; ++round) {
     refine(queue, ops,
            {.order = walk.order,
             .rule = walk.rule,
-            .hessian = hessian,
+            .hessian = target.hessian,
             .gradient = gradient,
             .grids = walk.grids,
             .codes = walk.codes});
@@ -200,8 +206,11 @@ GptqResult gptq(Queue& queue, const Ops& ops, const GptqInput& input, const Gptq
   }
   result.loss = round_blocks(queue, ops, walk);
   if (options.refinements > 0) {
-    improve(queue, ops, walk, hessian.whole(queue, *damp), {drift.data(), {in, in}},
-            {original.data(), {out, in}}, options.refinements);
+    improve(queue, ops, walk,
+            {.hessian = hessian.whole(queue, *damp),
+             .drift = {drift.data(), {in, in}},
+             .original = {original.data(), {out, in}}},
+            options.refinements);
   }
   dead.round(walk);
   result.matrix = assembled(walk, input, options);

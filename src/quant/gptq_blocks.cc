@@ -163,11 +163,6 @@ double round_blocks(Queue& queue, const Ops& ops, const GptqWalk& walk) {
   return loss;
 }
 
-uint8_t nearest_code(float w, const Grid& grid, const GridRule& rule) {
-  const Lanes lanes({grid, grid, grid, grid}, rule.bits);
-  return static_cast<uint8_t>(lanes.step_of(splat(w))[0] - lanes.low[0]);
-}
-
 void fit_grids(Queue& queue, const GptqWalk& walk) {
   const GptqOrder& order = walk.order;
   queue.pool().split(walk.weights.rows(), 1, [&](int64_t begin, int64_t end, int) {
@@ -188,7 +183,7 @@ void round_to_nearest(Queue& queue, const GptqWalk& walk) {
     for (int64_t row = begin; row < end; ++row) {
       for (int64_t i = 0; i < in; ++i) {
         walk.codes[row * in + i] =
-            nearest_code(*walk.weights.at(row, i), walk.grid(row, i), walk.rule);
+            nearest_code(*walk.weights.at(row, i), walk.grid(row, i), walk.rule.bits);
       }
     }
   });

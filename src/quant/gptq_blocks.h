@@ -30,8 +30,6 @@ struct GptqWalk {
 // Returns Σ (w - q)² / d² / 2.
 double round_blocks(Queue& queue, const Ops& ops, const GptqWalk& walk);
 
-uint8_t nearest_code(float w, const Grid& grid, const GridRule& rule);
-
 // Grids of the weights as they are, and every weight to the nearest code.
 void fit_grids(Queue& queue, const GptqWalk& walk);
 void round_to_nearest(Queue& queue, const GptqWalk& walk);

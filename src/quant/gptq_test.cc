@@ -108,7 +108,7 @@ std::vector<int> textbook(const Problem& p, const GptqOptions& options) {
           {.bits = options.bits,
            .symmetric = options.symmetric,
            .scale_dtype = options.scale_dtype});
-      codes[o * n + i] = code_of(static_cast<float>(w[i]), grid, options.bits);
+      codes[o * n + i] = nearest_code(static_cast<float>(w[i]), grid, options.bits);
       const double error = (w[i] - (codes[o * n + i] - grid.zero) * grid.scale) / u[i * n + i];
       for (int64_t j = i; j < n; ++j) w[j] -= error * u[i * n + j];
     }
@@ -261,7 +261,8 @@ TEST_F(Gptq, rounds_to_nearest_what_no_damping_mends) {
     for (int64_t o = 0; o < p.out; ++o) {
       for (int64_t k = 0; k < p.in; ++k) {
         const Grid grid{result.matrix.scales[o * 2 + k / 32], result.matrix.zeros[o * 2 + k / 32]};
-        ASSERT_EQ(result.matrix.codes[o * p.in + k], code_of(p.weights[o * p.in + k], grid, 4));
+        ASSERT_EQ(result.matrix.codes[o * p.in + k],
+                  nearest_code(p.weights[o * p.in + k], grid, 4));
       }
     }
   }

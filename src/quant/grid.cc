@@ -93,6 +93,11 @@ float storable_scale(float scale, DType dtype) {
   return std::clamp(to_float(to_float16(scale)), 0x1p-24f, 65504.0f);
 }
 
+int code_of(float w, const Grid& grid, int bits) {
+  return std::clamp(static_cast<int>(std::nearbyint(w / grid.scale)) + grid.zero, 0,
+                    (1 << bits) - 1);
+}
+
 Grid fit_range(std::span<const float> group, const GridRule& rule) {
   OCTAVO_CHECK(rule.bits >= 2 && rule.bits <= 8 && rule.lowest_zero < 1 << rule.bits);
   const Range range = range_of(group);
@@ -104,6 +109,12 @@ Grid fit_range(std::span<const float> group, const GridRule& rule) {
     search.offer(Range{range.low * share, range.high * share});
   }
   return search.best;
+}
+
+uint8_t nearest_code(float w, const Grid& grid, int bits) {
+  const F4 zero = splat(static_cast<float>(grid.zero));
+  const F4 high = splat(static_cast<float>((1 << bits) - 1)) - zero;
+  return static_cast<uint8_t>((round4(max4(min4(splat(w) / grid.scale, high), -zero)) + zero)[0]);
 }
 
 }  // namespace octavo::quant

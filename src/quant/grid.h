@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <span>
 
 #include "tensor/dtype.h"
@@ -11,6 +12,9 @@ struct Grid {
   float scale = 1;  // as it will be stored: rounded to the scales' dtype
   int zero = 0;
 };
+
+// round((w / scale) + zero) to nearest even, clamped to the codes.
+int code_of(float w, const Grid& grid, int bits);
 
 // How GPTQ lays a grid over a group of weights.
 struct GridRule {
@@ -31,5 +35,8 @@ float storable_scale(float scale, DType dtype);
 // group spans -1..1. The scale is positive, finite and exact in scale_dtype. REQUIRES: 2 <= bits
 // <= 8. Values that are not finite count as 0.
 Grid fit_range(std::span<const float> group, const GridRule& rule);
+
+// round(w / scale) + zero, to the nearest code; ties to the even step. NaN gets a code as well.
+uint8_t nearest_code(float w, const Grid& grid, int bits);
 
 }  // namespace octavo::quant

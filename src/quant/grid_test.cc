@@ -18,7 +18,7 @@ constexpr GridRule kExact{.scale_dtype = DType::f32};
 double error_of(const std::vector<float>& group, const Grid& grid, const GridRule& rule) {
   double sum = 0;
   for (const float w : group) {
-    const int code = code_of(w, grid, rule.bits);
+    const int code = nearest_code(w, grid, rule.bits);
     sum += std::pow(std::abs(w - static_cast<float>(code - grid.zero) * grid.scale),
                     static_cast<double>(rule.mse));
   }
@@ -66,7 +66,7 @@ TEST(FitRange, keeps_the_range_where_the_zero_may_not_be_lowest) {
   const Grid grid = fit_range(group, rule);
   EXPECT_EQ(grid.zero, 1);
   EXPECT_FLOAT_EQ(grid.scale, 0.1f);
-  EXPECT_EQ(code_of(1.4f, grid, 4), 15);
+  EXPECT_EQ(nearest_code(1.4f, grid, 4), 15);
 }
 
 TEST(FitRange, scales_are_those_of_their_storage) {

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cmath>
 #include <memory>
+#include <set>
 
 #include "base/atomic_file.h"
 #include "base/json.h"
@@ -22,6 +23,7 @@
 #include "quant/probe.h"
 #include "quant/recipe_json.h"
 #include "quant/report.h"
+#include "quant/validate.h"
 #include "tensor/convert.h"
 
 namespace octavo::quant {
@@ -32,6 +34,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr uint64_t kCopyBytes = uint64_t{8} << 20;
 constexpr uint64_t kMaxCompanionBytes = uint64_t{128} << 20;
+constexpr uint64_t kMemoryBytes = uint64_t{1} << 30;  // where nobody knows how much is free
 constexpr int64_t kRangeRows = 2048;  // of a range where not all rows fit at once
 
 double seconds_since(Clock::time_point start) {
@@ -53,6 +56,15 @@ ModelSource open_source(const fs::path& model) {
 
 bool needs_samples(const Recipe& recipe) { return recipe.method != Recipe::Method::rtn; }
 
+// Refuses what cannot be done before any work. Returns what the user should know.
+std::vector<std::string> checked(const QuantizeJob& job, const ModelSource& source) {
+  CalibrationFacts facts{.samples = static_cast<int64_t>(job.samples.size()),
+                         .tokens = row_count(job.samples)};
+  for (const auto& sample : job.samples)
+    facts.longest = std::max(facts.longest, static_cast<int64_t>(sample.size()));
+  return refuse_problems(validate(job.recipe, source, facts));
+}
+
 // What makes two jobs the same: the recipe, the tensors and files of the model, the samples.
 std::string fingerprint(const QuantizeJob& job, const ModelSource& source) {
   uint64_t hash = 0xCBF29CE484222325u;
@@ -67,10 +79,14 @@ std::string fingerprint(const QuantizeJob& job, const ModelSource& source) {
     mix(static_cast<uint64_t>(entry.dtype));
     mix(entry.begin), mix(entry.bytes);
   }
+  std::set<fs::path> files;  // in the order of their names
   for (const auto& entry : fs::directory_iterator(job.model)) {
-    if (!entry.is_regular_file()) continue;
-    mix(entry.file_size());
-    mix(static_cast<uint64_t>(entry.last_write_time().time_since_epoch().count()));
+    if (entry.is_regular_file()) files.insert(entry.path());
+  }
+  for (const fs::path& file : files) {
+    mix_text(file.filename().string());
+    mix(fs::file_size(file));
+    mix(static_cast<uint64_t>(fs::last_write_time(file).time_since_epoch().count()));
   }
   mix_text(source.config.json().dump());
   for (const auto& sample : job.samples) {
@@ -95,15 +111,12 @@ class Runner {
         queue_(pool),
         progress_(progress),
         source_(open_source(job.model)),
+        notes_(checked(job, source_)),
         plan_(make_plan(source_, job.recipe)),
         walk_(queue_, job.samples),
         start_(Clock::now()) {
-    if (needs_samples(job.recipe) && job.samples.empty()) {
-      throw Error("the method needs calibration data", "--calibration",
-                  "give a file of text, or use --method rtn");
-    }
-    memory_ = job.memory_bytes > 0 ? job.memory_bytes
-                                   : static_cast<uint64_t>(available_memory_bytes()) / 2;
+    const auto free = static_cast<uint64_t>(available_memory_bytes());
+    memory_ = job.memory_bytes > 0 ? job.memory_bytes : free > 0 ? free / 2 : kMemoryBytes;
   }
 
   QuantizeReport run() {
@@ -352,6 +365,7 @@ class Runner {
     report_.bytes_before = source_.checkpoint.total_bytes();
     report_.bytes_after = shards_->tensor_bytes();
     report_.peak_bytes = peak_bytes();
+    report_.notes = notes_;
     report_.calibration = job_.calibration;
     report_.samples = static_cast<int64_t>(job_.samples.size());
     report_.tokens = row_count(job_.samples);
@@ -379,6 +393,7 @@ class Runner {
   Queue queue_;
   const QuantizeProgress& progress_;
   ModelSource source_;
+  std::vector<std::string> notes_;
   Plan plan_;
   LayerWalk walk_;
   Clock::time_point start_;

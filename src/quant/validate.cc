@@ -188,7 +188,7 @@ class Validation {
     const int64_t group = layout.settings.group_size, in = layout.in;
     const bool divides = group <= 0 || group >= in || in % group == 0;
     if (!divides) {
-      const bool awq = recipe_.method == Method::awq || is_awq(recipe_.format);
+      const bool awq = is_awq(recipe_.format);
       of_matrix(awq ? Weight::problem : Weight::advice,
                 "group size " + number(group) + " does not divide " + number(in) + " inputs" +
                     (awq ? "" : ", which few other readers take"),

@@ -22,6 +22,8 @@ std::vector<WeightShape> shapes() {
     all.push_back({affine(bits, 64, false, DType::bf16), 64, 1024});
     all.push_back({affine(bits, 0), 33, 50});
     all.push_back({affine(bits, 16, true), 1, 80});
+    all.push_back({affine(bits, 64, true), 70, 160});  // the last group is short
+    all.push_back({affine(bits, 24, true), 65, 100});  // no kernel cuts these
   }
   for (BlockType type : block_types()) {
     all.push_back({block_format(type), 70, 512});

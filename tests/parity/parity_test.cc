@@ -30,16 +30,23 @@ std::vector<std::string> case_names() {
   return names;
 }
 
-// The tables that this machine can run, by OCTAVO_ISA's names.
-std::vector<Ops> tables() {
-  std::vector<Ops> all{reference::ops()};
+// What this machine can run, by OCTAVO_ISA's names; at least AVX2.
+std::vector<cpu::Features> feature_sets() {
+  std::vector<cpu::Features> all;
   for (const char* isa : {"avx2", "avx512", "avx512-bf16", "amx"}) {
     try {
-      all.push_back(cpu::ops(cpu::limit(cpu::detect(), isa)));
+      all.push_back(cpu::limit(cpu::detect(), isa));
     } catch (const Error&) {
       continue;  // not on this machine
     }
   }
+  return all;
+}
+
+// The reference and these.
+std::vector<Ops> tables() {
+  std::vector<Ops> all{reference::ops()};
+  for (const cpu::Features& features : feature_sets()) all.push_back(cpu::ops(features));
   return all;
 }
 
@@ -146,8 +153,10 @@ TEST_P(Family, runs_packed_weights_alike_on_every_table) {
   for (bool symmetric : {false, true}) {
     fs::remove_all(out);
     ThreadPool pool(2);
-    quantize(kCases / GetParam(), out,
-             {.bits = symmetric ? 8 : 4, .group_size = 16, .symmetric = symmetric}, pool);
+    quantize({.model = kCases / GetParam(),
+              .out = out,
+              .recipe = {.bits = symmetric ? 8 : 4, .group_size = 16, .symmetric = symmetric}},
+             reference::ops(), pool);
     const auto wanted = logits_of(out, reference::ops(), ids);
     if (symmetric) {
       EXPECT_LE(distance(wanted, dense), 0.5);  // 8 bits are near the dense model
@@ -158,37 +167,106 @@ TEST_P(Family, runs_packed_weights_alike_on_every_table) {
   fs::remove_all(out);
 }
 
+// Scales that were folded wrongly, or Hessians of the wrong input, show as a model that computes
+// something else: at 8 bits hardly anything may change.
+TEST_P(Family, computes_the_same_after_every_method_at_8_bits) {
+  const auto ids = read_ids(GetParam());
+  const auto dense = read_tensor<float>(kCases / GetParam() / "reference.safetensors", "logits");
+  const fs::path out = fs::path(testing::TempDir()) / ("octavo_methods_" + GetParam());
+  using Method = Recipe::Method;
+  for (const Method method : {Method::awq, Method::gptq, Method::awq_gptq}) {
+    fs::remove_all(out);
+    ThreadPool pool(2);
+    const QuantizeReport report =
+        quantize({.model = kCases / GetParam(),
+                  .out = out,
+                  .recipe = {.method = method, .bits = 8, .group_size = 16},
+                  .samples = {{ids.begin(), ids.end()}, {ids.begin() + 1, ids.end()}}},
+                 tables().back(), pool);
+    const double far = distance(logits_of(out, reference::ops(), ids), dense);
+    EXPECT_LE(far, 0.5) << static_cast<int>(method);
+    for (const LayerReport& layer : report.layers) EXPECT_LT(layer.output_error, 1e-3);
+  }
+  fs::remove_all(out);
+}
+
 INSTANTIATE_TEST_SUITE_P(families, Family, testing::ValuesIn(case_names()), [](const auto& info) {
   std::string name = info.param;
   std::ranges::replace(name, '-', '_');
   return name;
 });
 
-TEST(Quantize, gives_the_same_bytes_for_any_thread_count) {
-  std::vector<std::vector<std::byte>> files;
-  for (int threads : {1, 3}) {
-    const fs::path out = fs::path(testing::TempDir()) / "octavo_threads";
-    fs::remove_all(out);
-    ThreadPool pool(threads);
-    quantize(kCases / "llama", out, {.bits = 4, .group_size = 16}, pool);
-    const File file(out / "model.safetensors");
-    files.emplace_back(file.size_bytes());
-    file.read(0, files.back());
-    fs::remove_all(out);
+QuantizeJob small_job(const fs::path& out) {
+  return {.model = kCases / "llama", .out = out, .recipe = {.bits = 4, .group_size = 16}};
+}
+
+TEST(Quantize, gives_the_same_bytes_for_any_thread_count_and_table) {
+  const auto ids = read_ids("llama");
+  using Method = Recipe::Method;
+  for (const Method method : {Method::rtn, Method::awq, Method::gptq, Method::awq_gptq}) {
+    std::vector<std::vector<std::byte>> files;
+    for (const cpu::Features& features : feature_sets()) {
+      for (int threads : {1, 3}) {
+        const fs::path out = fs::path(testing::TempDir()) / "octavo_threads";
+        fs::remove_all(out);
+        ThreadPool pool(threads);
+        QuantizeJob job = small_job(out);
+        job.recipe.method = method;
+        job.samples = {{ids.begin(), ids.end()}, {ids.begin() + 1, ids.end()}};
+        quantize(job, cpu::exact_ops(features), pool);
+        const File file(out / "model.safetensors");
+        files.emplace_back(file.size_bytes());
+        file.read(0, files.back());
+        fs::remove_all(out);
+      }
+    }
+    for (const auto& file : files) EXPECT_EQ(files[0], file) << static_cast<int>(method);
   }
-  EXPECT_EQ(files[0], files[1]);
+}
+
+TEST(Quantize, gives_the_same_bytes_however_little_memory_it_may_use) {
+  const auto ids = read_ids("llama");
+  using Method = Recipe::Method;
+  for (const Method method : {Method::awq, Method::gptq, Method::awq_gptq}) {
+    std::vector<std::vector<std::byte>> files;
+    for (const uint64_t memory : {uint64_t{0}, uint64_t{1}}) {
+      const fs::path out = fs::path(testing::TempDir()) / "octavo_memory";
+      fs::remove_all(out);
+      ThreadPool pool(2);
+      QuantizeJob job = small_job(out);
+      job.recipe.method = method;
+      job.memory_bytes = memory;
+      job.samples = {{ids.begin(), ids.end()}, {ids.begin() + 1, ids.end()}, {ids[0], ids[2]}};
+      quantize(job, tables().back(), pool);
+      const File file(out / "model.safetensors");
+      files.emplace_back(file.size_bytes());
+      file.read(0, files.back());
+      fs::remove_all(out);
+    }
+    EXPECT_EQ(files[0], files[1]) << static_cast<int>(method);
+  }
 }
 
 TEST(Quantize, refuses_what_does_not_fit_and_leaves_nothing) {
   const fs::path out = fs::path(testing::TempDir()) / "octavo_refused";
   ThreadPool pool(1);
-  EXPECT_THROW(quantize(kCases / "llama", out, {.bits = 5}, pool), Error);
-  EXPECT_THROW(quantize(kCases / "nowhere", out, {}, pool), Error);
+  const auto run = [&](const QuantizeJob& job) { quantize(job, reference::ops(), pool); };
+  QuantizeJob job = small_job(out);
+  job.recipe.bits = 9;
+  EXPECT_THROW(run(job), Error);
+  job = small_job(out);
+  job.recipe.method = Recipe::Method::gptq;  // without samples
+  EXPECT_THROW(run(job), Error);
+  job = small_job(out);
+  job.model = kCases / "nowhere";
+  EXPECT_THROW(run(job), Error);
   EXPECT_FALSE(fs::exists(out));
-  quantize(kCases / "llama", out, {.bits = 4, .group_size = 16}, pool);
-  EXPECT_THROW(quantize(out, out.string() + "2", {.bits = 4}, pool), Error);  // quantized already
-  EXPECT_THROW(quantize(kCases / "llama", out, {.bits = 4, .group_size = 16}, pool),
-               Error);  // there already
+  EXPECT_FALSE(fs::exists(out.string() + ".tmp-quantize"));
+  run(small_job(out));
+  job = small_job(out.string() + "2");
+  job.model = out;  // quantized already
+  EXPECT_THROW(run(job), Error);
+  EXPECT_THROW(run(small_job(out)), Error);  // there already
   fs::remove_all(out);
 }
 
