@@ -150,7 +150,7 @@ void add_rules(RecipeSettings& s, std::vector<Recipe::Rule> more, const std::str
   std::ranges::move(more, std::back_inserter(rules));
   if (rules.size() > kMaxRules)
     throw Error("more than 4096 rules", where, "match several modules by one pattern");
-  std::ranges::stable_partition(rules, &Recipe::Rule::skip);
+  std::stable_partition(rules.begin(), rules.end(), [](const Recipe::Rule& r) { return r.skip; });
   s.rules = Rules(std::move(rules), where).all();
 }
 
