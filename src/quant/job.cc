@@ -16,6 +16,7 @@
 #include "io/quantization_section.h"
 #include "io/shard_writer.h"
 #include "octavo/error.h"
+#include "quant/bit_budget.h"
 #include "quant/head.h"
 #include "quant/journal.h"
 #include "quant/layer_job.h"
@@ -35,7 +36,7 @@ using Clock = std::chrono::steady_clock;
 constexpr uint64_t kCopyBytes = uint64_t{8} << 20;
 constexpr uint64_t kMaxCompanionBytes = uint64_t{128} << 20;
 constexpr uint64_t kMemoryBytes = uint64_t{1} << 30;  // where nobody knows how much is free
-constexpr int64_t kRangeRows = 2048;  // of a range where not all rows fit at once
+constexpr int64_t kRangeRows = 2048;                  // of a range where not all rows fit at once
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
@@ -106,6 +107,7 @@ class Runner {
  public:
   Runner(const QuantizeJob& job, const Ops& ops, ThreadPool& pool, const QuantizeProgress& progress)
       : job_(job),
+        recipe_(job.recipe),
         ops_(ops),
         pool_(pool),
         queue_(pool),
@@ -137,13 +139,14 @@ class Runner {
  private:
   void run_in(const fs::path& folder) {
     journal_ = std::make_unique<Journal>(folder, fingerprint(job_, source_));
+    if (recipe_.average_bits > 0) buy_bits();
     write_config(folder);
     shards_ = std::make_unique<ShardWriter>(folder, plan_.tensors, job_.shard_bytes);
     copy_rest();
-    if (needs_samples(job_.recipe)) prepare_states(folder);
+    if (needs_samples(recipe_)) prepare_states(folder);
     for (const Journal::Layer& layer : journal_->layers()) collect(layer.report);
     while (layers_done() < plan_.layers) run_layer(layers_done());
-    if (job_.recipe.head) run_head();
+    if (recipe_.head) run_head();
     shards_->finish();
     finish_report(folder);
     clean(folder);
@@ -151,17 +154,37 @@ class Runner {
 
   int64_t layers_done() const { return static_cast<int64_t>(journal_->layers().size()); }
   bool gptaq() const {
-    return job_.recipe.gptaq_alpha.has_value() && job_.recipe.method == Recipe::Method::gptq;
+    return recipe_.gptaq_alpha.has_value() && recipe_.method == Recipe::Method::gptq;
+  }
+
+  void buy_bits() {
+    Json bought;
+    if (const Json* done = journal_->step("bits")) {
+      bought = *done;
+    } else {
+      const auto units =
+          measure_units({.queue = queue_,
+                         .ops = ops_,
+                         .recipe = recipe_,
+                         .plan = plan_,
+                         .source = source_,
+                         .samples = job_.samples,
+                         .progress = [&](int64_t layer) { say("measuring", layer); }});
+      bought = spend_bits(units, recipe_.average_bits);
+      journal_->finish_step("bits", bought);
+    }
+    recipe_ = with_bits(recipe_, bought.get<std::map<std::string, int>>());
+    plan_ = make_plan(source_, recipe_);
   }
 
   // Everything beside weights travels along: tokenizer, template, generation settings, licence.
   // First, so that what is done so far can be opened as a model.
   void write_config(const fs::path& folder) const {
     Json config = source_.config.json();
-    const Json section = config_section(plan_, job_.recipe);
+    const Json section = config_section(plan_, recipe_);
     config["quantization_config"] = section;
     write_file_atomically(folder / "config.json", config.dump(2) + "\n");
-    if (const std::string file = section_file(job_.recipe.format); !file.empty())
+    if (const std::string file = section_file(recipe_.format); !file.empty())
       write_file_atomically(folder / file, section.dump(2) + "\n");
     for (const auto& entry : fs::directory_iterator(job_.model)) {
       const std::string name = entry.path().filename().string();
@@ -233,7 +256,7 @@ class Runner {
   // The states were not kept: through the layers that are done once more, as they are by now.
   void recompute(const fs::path& folder) {
     const ModelSource quantized = ModelSource::open(folder);
-    const bool sees_float = job_.recipe.method == Recipe::Method::awq;
+    const bool sees_float = recipe_.method == Recipe::Method::awq;
     for (int64_t layer = 0; layer < layers_done(); ++layer) {
       say("reading again", layer);
       LayerWork work(sees_float ? source_ : quantized, ops_, pool_, layer);
@@ -263,7 +286,7 @@ class Runner {
     LayerWork work(source_, ops_, pool_, layer);
     LayerJob job{.queue = queue_,
                  .ops = ops_,
-                 .recipe = job_.recipe,
+                 .recipe = recipe_,
                  .plan = plan_,
                  .samples = job_.samples,
                  .ranges = ranges_,
@@ -272,7 +295,7 @@ class Runner {
                  .states = states_.get()};
     std::optional<Probe> probe;
     if (states_ != nullptr) probe.emplace(job);
-    switch (job_.recipe.method) {
+    switch (recipe_.method) {
       case Recipe::Method::rtn:
         round_layer(job);
         break;
@@ -305,7 +328,7 @@ class Runner {
     const MatrixPlan& plan = plan_.matrices.back();
     HeadOutcome outcome = quantize_head({.queue = queue_,
                                          .ops = ops_,
-                                         .recipe = job_.recipe,
+                                         .recipe = recipe_,
                                          .plan = plan,
                                          .source = source_,
                                          .samples = job_.samples,
@@ -370,7 +393,7 @@ class Runner {
     report_.samples = static_cast<int64_t>(job_.samples.size());
     report_.tokens = row_count(job_.samples);
     report_.seconds = seconds_since(start_);
-    write_report(folder, job_.recipe, report_);
+    write_report(folder, recipe_, report_);
   }
 
   static void clean(const fs::path& folder) {
@@ -388,6 +411,7 @@ class Runner {
   }
 
   const QuantizeJob& job_;
+  Recipe recipe_;  // the job's; widths that a budget bought become rules
   const Ops& ops_;
   ThreadPool& pool_;
   Queue queue_;

@@ -1,6 +1,7 @@
 #include "quant/plan.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "base/json.h"
@@ -36,8 +37,8 @@ MatrixPlan settled(const Recipe& recipe, const Rules& rules, const std::string& 
 
 class Planner {
  public:
-  Planner(const ModelSource& source, const Recipe& recipe, const std::map<std::string, int>& bits)
-      : source_(source), recipe_(recipe), bits_(bits), rules_(recipe.rules, "field dynamic") {}
+  Planner(const ModelSource& source, const Recipe& recipe)
+      : source_(source), recipe_(recipe), rules_(recipe.rules, "field dynamic") {}
 
   Plan plan() {
     const std::string root = root_in_use(source_.spec, source_.checkpoint);
@@ -58,8 +59,6 @@ class Planner {
     MatrixPlan matrix = settled(recipe_, rules_, name);
     matrix.shape = shape;
     matrix.layer = layer;
-    if (const auto found = bits_.find(name); found != bits_.end())
-      matrix.layout.settings.bits = found->second;
     const TensorEntry& entry = source_.checkpoint.get(name + ".weight");
     matrix.layout.out = shape.out;
     matrix.layout.in = shape.in;
@@ -96,7 +95,6 @@ class Planner {
 
   const ModelSource& source_;
   const Recipe& recipe_;
-  const std::map<std::string, int>& bits_;
   Rules rules_;
   Plan plan_;
 };
@@ -108,9 +106,8 @@ const MatrixPlan* Plan::find(const std::string& name) const {
   return found == matrices.end() ? nullptr : &*found;
 }
 
-Plan make_plan(const ModelSource& source, const Recipe& recipe,
-               const std::map<std::string, int>& bits) {
-  return Planner(source, recipe, bits).plan();
+Plan make_plan(const ModelSource& source, const Recipe& recipe) {
+  return Planner(source, recipe).plan();
 }
 
 Json config_section(const Plan& plan, const Recipe& recipe) {

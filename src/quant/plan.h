@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <string>
 #include <vector>
 
@@ -35,11 +34,9 @@ struct Plan {
   const MatrixPlan* find(const std::string& name) const;
 };
 
-// Lays out the output. `bits`, where not empty, overrides the recipe's width for matrices by name
-// (a bit budget that was spent). Throws Error naming matrix and remedy where the recipe does not
+// Lays out the output. Throws Error naming matrix and remedy where the recipe does not
 // fit the model.
-Plan make_plan(const ModelSource& source, const Recipe& recipe,
-               const std::map<std::string, int>& bits = {});
+Plan make_plan(const ModelSource& source, const Recipe& recipe);
 
 // The `quantization_config` of the planned checkpoint.
 Json config_section(const Plan& plan, const Recipe& recipe);

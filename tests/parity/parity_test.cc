@@ -249,6 +249,7 @@ TEST(Quantize, gives_the_same_bytes_however_little_memory_it_may_use) {
 
 TEST(Quantize, refuses_what_does_not_fit_and_leaves_nothing) {
   const fs::path out = fs::path(testing::TempDir()) / "octavo_refused";
+  for (const char* end : {"", "2", ".tmp-quantize"}) fs::remove_all(out.string() + end);
   ThreadPool pool(1);
   const auto run = [&](const QuantizeJob& job) { quantize(job, reference::ops(), pool); };
   QuantizeJob job = small_job(out);
