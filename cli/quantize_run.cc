@@ -92,7 +92,8 @@ Prepared prepare(const QuantizeOptions& options) {
                     .calibration = {},
                     .facts = {},
                     .advice = {}};
-  const bool needs_data = prepared.recipe.method != Recipe::Method::rtn;
+  const bool needs_data =
+      prepared.recipe.method != Recipe::Method::rtn || prepared.recipe.average_bits > 0;
   const quant::CalibrationRequest& request = options.calibration;
   const int64_t samples = request.samples.value_or(quant::CalibrationRequest::kDefaultSamples);
   quant::CalibrationFacts asked;

@@ -11,7 +11,7 @@
 // of op(A), its column of op(B) and of kGemmDepth, which all tables share; tile and item sizes and
 // threads do not matter.
 
-inline constexpr int64_t kGemmDepth = 384;
+inline constexpr int64_t kGemmDepth = 512;
 inline constexpr int kGemmVectors = 2;
 inline constexpr int64_t kGemmColumns = kGemmVectors * kLanes;
 // 24 sums of 32 registers, or 12 of 16: with operands as many as fit.
@@ -36,8 +36,13 @@ inline void pack_lines(const GemmLines& lines, int64_t first, int64_t k, int64_t
   if (count < Width) std::fill_n(panel, depth * Width, 0.0f);
   if (lines.neighbours) {
     const float* from = lines.data + k * lines.stride + first;
-    for (int64_t i = 0; i < depth; ++i, from += lines.stride, panel += Width)
-      std::memcpy(panel, from, static_cast<size_t>(count) * sizeof(float));
+    for (int64_t i = 0; i < depth; ++i, from += lines.stride, panel += Width) {
+      if (count == Width) {
+        std::memcpy(panel, from, Width * sizeof(float));
+      } else {
+        std::memcpy(panel, from, static_cast<size_t>(count) * sizeof(float));
+      }
+    }
     return;
   }
   for (int64_t line = 0; line < count; ++line) {

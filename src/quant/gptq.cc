@@ -115,43 +115,6 @@ class DeadColumns {
   std::vector<float> kept_;  // [positions, out]
 };
 
-// What is measured when a walk's result is improved.
-struct Target {
-  ConstMat hessian;  // whole
-  ConstMat drift;    // data null: none
-  Mat original;      // [out, in] the weights; scratch afterwards, as the walk's are
-};
-
-// Rounds of coordinate descent from what the walk found.
-void improve(Queue& queue, const Ops& ops, const GptqWalk& walk, const Target& target, int rounds) {
-  const Mat gradient = walk.weights, &w = target.original;
-  // H times the error, and with drift also what the error of the inputs themselves adds to that of
-  // the outputs: Σ (W x~ - Q x) xᵀ.
-  const bool drifts = target.drift.data != nullptr;
-  if (drifts) ops.gemm(queue, {.a = w, .b = target.drift, .c = gradient});
-  queue.pool().split(w.rows(), 1, [&](int64_t begin, int64_t end, int) {
-    for (int64_t row = begin; row < end; ++row) {
-      for (int64_t i = 0; i < w.cols(); ++i) {
-        const Grid& grid = walk.grid(row, i);
-        const int step = walk.codes[row * w.cols() + i] - grid.zero;
-        *w.at(row, i) -= static_cast<float>(step) * grid.scale;
-      }
-    }
-  });
-  ops.gemm(
-      queue,
-      {.a = w, .b = target.hessian, .c = gradient, .into = drifts ? Into::add : Into::overwrite});
-  for (int round = 0; round < rounds; ++round) {
-    refine(queue, ops,
-           {.order = walk.order,
-            .rule = walk.rule,
-            .hessian = target.hessian,
-            .gradient = gradient,
-            .grids = walk.grids,
-            .codes = walk.codes});
-  }
-}
-
 void check(const GptqInput& input, const GptqOptions& options) {
   OCTAVO_CHECK(input.out > 0 && input.in > 0 && options.group_size > 0);
   OCTAVO_CHECK(static_cast<int64_t>(input.weights.size()) == input.out * input.in);
@@ -206,11 +169,13 @@ GptqResult gptq(Queue& queue, const Ops& ops, const GptqInput& input, const Gptq
   }
   result.loss = round_blocks(queue, ops, walk);
   if (options.refinements > 0) {
-    improve(queue, ops, walk,
-            {.hessian = hessian.whole(queue, *damp),
-             .drift = {drift.data(), {in, in}},
-             .original = {original.data(), {out, in}}},
-            options.refinements);
+    const GptqRefinement refinement{.walk = walk,
+                                    .weights = {original.data(), {out, in}},
+                                    .hessian = hessian.whole(queue, *damp),
+                                    .drift = {drift.data(), {in, in}},
+                                    .errors = {input.weights.data(), {in, out}}};
+    find_errors(queue, refinement);
+    for (int round = 0; round < options.refinements; ++round) refine(queue, ops, refinement);
   }
   dead.round(walk);
   result.matrix = assembled(walk, input, options);

@@ -111,14 +111,17 @@ class Validation {
   }
 
   void check_calibration() {
-    if (recipe_.method == Method::rtn) {
+    const bool measures = recipe_.average_bits > 0;
+    if (recipe_.method == Method::rtn && !measures) {
       if (calibration_.samples > 0)
         advice("rounding to nearest uses no calibration data", "--calibration", "leave it out");
       return;
     }
     if (calibration_.samples == 0)
-      problem("method " + std::string(name(recipe_.method)) + " needs calibration data",
-              "--calibration", "name a file of text, or use method rtn");
+      problem((measures ? "a budget of bits" : "method " + std::string(name(recipe_.method))) +
+                  " needs calibration data",
+              "--calibration",
+              measures ? "name a file of text" : "name a file of text, or use method rtn");
     const int64_t positions = source_.spec.max_positions;
     if (positions > 0 && calibration_.longest > positions)
       problem("samples of " + number(calibration_.longest) + " tokens, the model takes " +
