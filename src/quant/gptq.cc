@@ -145,6 +145,7 @@ GptqResult gptq(Queue& queue, const Ops& ops, const GptqInput& input, const Gptq
                 .weights = weights,
                 .factor = hessian.upper(),
                 .drift = {},
+                .importance = {},
                 .grids = grids,
                 .codes = codes};
   GptqResult result;
@@ -160,6 +161,7 @@ GptqResult gptq(Queue& queue, const Ops& ops, const GptqInput& input, const Gptq
   const DeadColumns dead(hessian, weights);
   std::vector<float> original;
   if (options.refinements > 0) original.assign(input.weights.begin(), input.weights.end());
+  if (options.refinements > 0) walk.importance = hessian.diagonal();
   if (order.fixed_grids) fit_grids(queue, walk);
   std::vector<float> drift, feedback;
   if (!input.drift.empty()) {

@@ -224,9 +224,13 @@ class Runner {
     const bool whole = LayerWalk::bytes(*ends, 0, rows) + state_bytes <= memory_;
     ranges_ = split_samples(job_.samples, whole ? rows : kRangeRows);
     const States::Limits limits{.memory_bytes = whole ? memory_ : memory_ / 3, .keep = true};
-    states_ = std::make_unique<States>(folder, "layer", rows, hidden, limits);
-    if (gptaq()) float_states_ = std::make_unique<States>(folder, "float", rows, hidden, limits);
+    const auto begin = [&] {
+      states_ = std::make_unique<States>(folder, "layer", rows, hidden, limits);
+      if (gptaq()) float_states_ = std::make_unique<States>(folder, "float", rows, hidden, limits);
+    };
+    begin();
     if (restore()) return;
+    begin();
     for (States* states : {states_.get(), float_states_.get()}) {
       if (states == nullptr) continue;
       std::vector<float> buffer;

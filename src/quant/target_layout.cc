@@ -128,6 +128,9 @@ Json TargetLayout::section() const {
                               .group_size = m.settings.group_size,
                               .symmetric = m.settings.symmetric});
   }
+  // Readers look for a head of the kind "Linear" even where it is the embedding table.
+  if (!source_.sources.contains(source_.head) && !source_.dense_linears.contains(source_.head))
+    matrices.push_back({.name = source_.head, .dense = true, .head = true});
   for (const std::string& name : source_.dense_linears) {
     matrices.push_back({.name = name, .dense = true, .head = name == source_.head});
     if (name != source_.head)
