@@ -73,7 +73,7 @@ uint64_t memory(const ModelSource& source, const Recipe& recipe,
     if (cost.weights > most.weights) most = cost;
   }
   if (recipe.method == Method::rtn)
-    return static_cast<uint64_t>(kProgram + (kFloat + 1) * most.largest);
+    return static_cast<uint64_t>(kProgram + kFloat * most.weights + 3 * kFloat * most.largest);
   const auto tokens = static_cast<double>(calibration.tokens),
              hidden = static_cast<double>(source.spec.hidden);
   const double embedding = kFloat * static_cast<double>(source.spec.vocab) *
