@@ -122,15 +122,35 @@ Outcome run_one(const QuantizeOptions& run) {
   return outcome;
 }
 
-void write_html(const std::filesystem::path& file,
-                const std::vector<std::vector<std::string>>& rows) {
+// Bars of one figure of all runs that have it.
+void draw(HtmlReport& page, const std::string& caption, const std::vector<Outcome>& outcomes,
+          double (*figure)(const QuantizeReport&)) {
+  std::vector<HtmlReport::Bar> bars;
+  for (const Outcome& outcome : outcomes) {
+    const double value = outcome.made() != nullptr ? figure(outcome.made()->report) : -1;
+    if (value >= 0) bars.push_back({outcome.run->name, value});
+  }
+  if (bars.size() > 1) page.bars(caption, bars);
+}
+
+void write_html(const std::filesystem::path& file, const std::vector<Outcome>& outcomes) {
   HtmlReport page("Quantization runs");
   page.paragraph(
       "Bits: the mean of the quantized matrices, without scales. Layer error: the mean over layers "
       "of the change of a layer's output on the calibration data, as a share of what the layer "
       "adds. Weight error: the mean over matrices of ‖W - Ŵ‖ / ‖W‖. KL: nats a token, against the "
       "original.");
+  std::vector<std::vector<std::string>> rows;
+  for (const Outcome& outcome : outcomes) rows.push_back(row(outcome));
   page.table(kColumns, rows);
+  draw(page, "KL divergence to the original, nats a token", outcomes, [](const QuantizeReport& r) {
+    const bool known = r.evaluation && r.evaluation->comparison;
+    return known ? r.evaluation->comparison->kl : -1;
+  });
+  draw(page, "Layer error", outcomes,
+       [](const QuantizeReport& r) { return mean_errors(r).layers; });
+  draw(page, "Size, MB", outcomes,
+       [](const QuantizeReport& r) { return static_cast<double>(r.bytes_after) / 1e6; });
   write_file_atomically(file, page.text());
 }
 
@@ -138,26 +158,26 @@ void write_html(const std::filesystem::path& file,
 
 int run_batch(const std::vector<QuantizeOptions>& runs, const std::filesystem::path& html,
               bool json) {
-  std::vector<std::vector<std::string>> rows;
-  Json results = Json::array();
+  std::vector<Outcome> outcomes;
   bool failed = false;
-  for (size_t i = 0; i < runs.size(); ++i) {
-    log_line("run " + std::to_string(i + 1) + " of " + std::to_string(runs.size()) + ": " +
-             runs[i].name);
-    const Outcome outcome = run_one(runs[i]);
-    failed |= !outcome.error.empty();
-    rows.push_back(row(outcome));
-    results.push_back(to_json(outcome));
-    if (outcome.plan) continue;
-    write_html(html, rows);  // after each, so that a long batch can be looked at
+  for (const QuantizeOptions& run : runs) {
+    log_line("run " + std::to_string(outcomes.size() + 1) + " of " + std::to_string(runs.size()) +
+             ": " + run.name);
+    outcomes.push_back(run_one(run));
+    failed |= !outcomes.back().error.empty();
+    // After each, so that a long batch can be looked at.
+    if (!outcomes.back().plan) write_html(html, outcomes);
   }
   if (json) {
+    Json results = Json::array();
+    for (const Outcome& outcome : outcomes) results.push_back(to_json(outcome));
     std::printf("%s\n", to_line({{"runs", results}, {"html", html.string()}}).c_str());
-  } else {
-    rows.insert(rows.begin(), kColumns);
-    print_table(rows);
-    if (!runs.front().dry_run) std::printf("table: %s\n", html.c_str());
+    return failed ? 1 : 0;
   }
+  std::vector<std::vector<std::string>> rows{kColumns};
+  for (const Outcome& outcome : outcomes) rows.push_back(row(outcome));
+  print_table(rows);
+  if (!runs.front().dry_run) std::printf("table: %s\n", html.c_str());
   return failed ? 1 : 0;
 }
 
