@@ -28,6 +28,24 @@ struct GemmLines {
   bool neighbours = false;  // element k of line i lies at data[k · stride + i], else swapped
 };
 
+// Four lines, squares of them turned.
+template <int64_t Width>
+inline void pack_four(const float* from, int64_t stride, int64_t depth, float* to) {
+  int64_t i = 0;
+  for (; i + 4 <= depth; i += 4) {
+    __m128 a = _mm_loadu_ps(from + i), b = _mm_loadu_ps(from + stride + i);
+    __m128 c = _mm_loadu_ps(from + 2 * stride + i), d = _mm_loadu_ps(from + 3 * stride + i);
+    _MM_TRANSPOSE4_PS(a, b, c, d);
+    _mm_storeu_ps(to + i * Width, a);
+    _mm_storeu_ps(to + (i + 1) * Width, b);
+    _mm_storeu_ps(to + (i + 2) * Width, c);
+    _mm_storeu_ps(to + (i + 3) * Width, d);
+  }
+  for (; i < depth; ++i) {
+    for (int64_t line = 0; line < 4; ++line) to[i * Width + line] = from[line * stride + i];
+  }
+}
+
 // Lines [first, first + width) of inputs [k, k + depth) as one panel; lines past the end are 0.
 template <int64_t Width>
 inline void pack_lines(const GemmLines& lines, int64_t first, int64_t k, int64_t depth,
@@ -45,7 +63,12 @@ inline void pack_lines(const GemmLines& lines, int64_t first, int64_t k, int64_t
     }
     return;
   }
-  for (int64_t line = 0; line < count; ++line) {
+  int64_t line = 0;
+  for (; line + 4 <= count; line += 4) {
+    const float* const from = lines.data + (first + line) * lines.stride + k;
+    pack_four<Width>(from, lines.stride, depth, panel + line);
+  }
+  for (; line < count; ++line) {
     const float* const from = lines.data + (first + line) * lines.stride + k;
     for (int64_t i = 0; i < depth; ++i) panel[i * Width + line] = from[i];
   }

@@ -59,7 +59,7 @@ std::vector<float> drift_feedback(Queue& queue, const Ops& ops, std::span<const 
 }
 
 // From positions to columns.
-QuantizedMatrix assembled(const GptqWalk& walk, const GptqInput& input,
+QuantizedMatrix assembled(Queue& queue, const GptqWalk& walk, const GptqInput& input,
                           const GptqOptions& options) {
   QuantizedMatrix m{.out = input.out,
                     .in = input.in,
@@ -76,10 +76,12 @@ QuantizedMatrix assembled(const GptqWalk& walk, const GptqInput& input,
     m.zeros[i] = static_cast<uint8_t>(walk.grids[i].zero);
   }
   const GptqOrder& order = walk.order;
-  for (int64_t row = 0; row < input.out; ++row) {
-    for (int64_t i = 0; i < input.in; ++i)
-      m.codes[row * input.in + order.columns[i]] = walk.codes[row * input.in + i];
-  }
+  queue.pool().split(input.out, 1, [&](int64_t begin, int64_t end, int) {
+    for (int64_t row = begin; row < end; ++row) {
+      for (int64_t i = 0; i < input.in; ++i)
+        m.codes[row * input.in + order.columns[i]] = walk.codes[row * input.in + i];
+    }
+  });
   if (options.desc_act && !options.static_groups && order.group_count > 1) {
     m.group_index.resize(static_cast<size_t>(input.in));
     for (int64_t i = 0; i < input.in; ++i) m.group_index[order.columns[i]] = order.groups[i];
@@ -145,6 +147,7 @@ GptqResult gptq(Queue& queue, const Ops& ops, const GptqInput& input, const Gptq
                 .weights = weights,
                 .factor = hessian.upper(),
                 .drift = {},
+                .importance = {},
                 .grids = grids,
                 .codes = codes};
   GptqResult result;
@@ -153,13 +156,14 @@ GptqResult gptq(Queue& queue, const Ops& ops, const GptqInput& input, const Gptq
     fit_grids(queue, walk);
     round_to_nearest(queue, walk);
     result.rounded = true;
-    result.matrix = assembled(walk, input, options);
+    result.matrix = assembled(queue, walk, input, options);
     return result;
   }
   result.damp = *damp;
   const DeadColumns dead(hessian, weights);
   std::vector<float> original;
   if (options.refinements > 0) original.assign(input.weights.begin(), input.weights.end());
+  if (options.refinements > 0) walk.importance = hessian.diagonal();
   if (order.fixed_grids) fit_grids(queue, walk);
   std::vector<float> drift, feedback;
   if (!input.drift.empty()) {
@@ -178,7 +182,7 @@ GptqResult gptq(Queue& queue, const Ops& ops, const GptqInput& input, const Gptq
     for (int round = 0; round < options.refinements; ++round) refine(queue, ops, refinement);
   }
   dead.round(walk);
-  result.matrix = assembled(walk, input, options);
+  result.matrix = assembled(queue, walk, input, options);
   return result;
 }
 

@@ -74,11 +74,12 @@ struct Tile {
   void fit(int64_t i) {
     const int64_t first = block.begin + i, end = walk.order.end_of_group(first);
     const auto length = static_cast<size_t>(end - first);
-    const auto& tile = walk.rule.mse > 0 ? now : before;
+    const bool searched = walk.rule.mse > 0 || !walk.importance.empty();
+    const auto& tile = searched ? now : before;
     for (int64_t r = 0; r < count; ++r) {
       const float* const from =
           i + end - first <= block.size ? tile[r] + i : walk.weights.at(row + r, first);
-      walk.grid(row + r, first) = fit_range({from, length}, walk.rule);
+      walk.grid(row + r, first) = walk.fitted({from, length}, first);
     }
   }
 
@@ -165,14 +166,21 @@ double round_blocks(Queue& queue, const Ops& ops, const GptqWalk& walk) {
 
 void fit_grids(Queue& queue, const GptqWalk& walk) {
   const GptqOrder& order = walk.order;
+  std::vector<std::vector<int32_t>> members(order.group_count);
+  for (int64_t i = 0; i < order.in(); ++i)
+    members[order.groups[i]].push_back(static_cast<int32_t>(i));
   queue.pool().split(walk.weights.rows(), 1, [&](int64_t begin, int64_t end, int) {
-    std::vector<std::vector<float>> groups(order.group_count);
+    std::vector<float> group, importance;
     for (int64_t row = begin; row < end; ++row) {
-      for (auto& group : groups) group.clear();
-      for (int64_t i = 0; i < walk.weights.cols(); ++i)
-        groups[order.groups[i]].push_back(*walk.weights.at(row, i));
-      for (int64_t g = 0; g < order.group_count; ++g)
-        walk.grids[row * order.group_count + g] = fit_range(groups[g], walk.rule);
+      for (const std::vector<int32_t>& positions : members) {
+        group.clear();
+        importance.clear();
+        for (const int32_t i : positions) {
+          group.push_back(*walk.weights.at(row, i));
+          if (!walk.importance.empty()) importance.push_back(walk.importance[i]);
+        }
+        walk.grid(row, positions[0]) = fit_range(group, walk.rule, importance);
+      }
     }
   });
 }

@@ -15,12 +15,20 @@ inline constexpr int64_t kGptqBlock = 128;
 struct GptqWalk {
   const GptqOrder& order;
   GridRule rule;
-  Mat weights;               // [out, in]; what is left to round, scratch afterwards
-  ConstMat factor;           // [in, in] upper: U of linear_algebra.h
-  ConstMat drift;            // [in, in] strictly upper: w_i · drift_ij joins w_j; data null: none
+  Mat weights;      // [out, in]; what is left to round, scratch afterwards
+  ConstMat factor;  // [in, in] upper: U of linear_algebra.h
+  ConstMat drift;   // [in, in] strictly upper: w_i · drift_ij joins w_j; data null: none
+  // [in] what an error at a position costs, for the search of ranges; empty: they are not searched
+  // but where the rule says so.
+  std::span<const float> importance;
   std::span<Grid> grids;     // [out, groups]; read where the order fixes them, else written
   std::span<uint8_t> codes;  // [out, in]
 
+  // Of weights that stand at positions from `begin` on.
+  Grid fitted(std::span<const float> group, int64_t begin) const {
+    return fit_range(group, rule,
+                     importance.empty() ? importance : importance.subspan(begin, group.size()));
+  }
   Grid& grid(int64_t row, int64_t position) const {
     return grids[row * order.group_count + order.groups[position]];
   }

@@ -68,20 +68,23 @@ void GptqHessian::reorder(Queue& queue, std::span<const int32_t> columns) {
       for (int64_t j = 0; j < n; ++j) *h_.at(i, j) = row[columns[j]];
     }
   });
-  // Rows go round their cycles, one kept aside.
-  std::vector<char> done(diagonal_.size());
-  std::vector<float> aside(diagonal_.size());
-  for (int64_t first = 0; first < n; ++first) {
-    if (done[first]) continue;
-    std::copy_n(h_.at(first), n, aside.data());
-    int64_t i = first;
-    for (; columns[i] != first; i = columns[i]) {
-      std::copy_n(h_.at(columns[i]), n, h_.at(i));
+  // Rows go round their cycles, one kept aside; each worker takes columns of its own.
+  queue.pool().split(n, 64, [&](int64_t begin, int64_t end, int) {
+    const int64_t count = end - begin;
+    std::vector<char> done(static_cast<size_t>(n));
+    std::vector<float> aside(static_cast<size_t>(count));
+    for (int64_t first = 0; first < n; ++first) {
+      if (done[first]) continue;
+      std::copy_n(h_.at(first, begin), count, aside.data());
+      int64_t i = first;
+      for (; columns[i] != first; i = columns[i]) {
+        std::copy_n(h_.at(columns[i], begin), count, h_.at(i, begin));
+        done[i] = 1;
+      }
+      std::copy_n(aside.data(), count, h_.at(i, begin));
       done[i] = 1;
     }
-    std::copy_n(aside.data(), n, h_.at(i));
-    done[i] = 1;
-  }
+  });
   const std::vector<float> diagonal = diagonal_;
   const std::vector<char> dead = dead_;
   for (int64_t i = 0; i < n; ++i) {

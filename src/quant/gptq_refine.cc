@@ -63,7 +63,8 @@ struct Row {
       const float curvature = g.scale * block.hessian[i][i];
       if (!(curvature > 0)) continue;
       const float low = static_cast<float>(-g.zero);
-      const float wanted = std::clamp(steps[i] + gradient[i] / curvature, low, low + last);
+      // Not std::clamp: what is not a number shall become one.
+      const float wanted = std::max(low, std::min(low + last, steps[i] + gradient[i] / curvature));
       const float step = round4(splat(wanted))[0];
       if (step == steps[i]) continue;
       add_scaled((steps[i] - step) * g.scale, block.hessian[i], block.size, gradient);

@@ -268,6 +268,18 @@ TEST_F(Gptq, rounds_to_nearest_what_no_damping_mends) {
   }
 }
 
+TEST_F(Gptq, gives_codes_and_scales_even_to_weights_that_are_not_finite) {
+  Problem p(4, 64, 12);
+  p.weights[3] = std::numeric_limits<float>::quiet_NaN();
+  p.weights[70] = std::numeric_limits<float>::infinity();
+  p.weights[140] = -3e38f;
+  for (int bits : {2, 4}) {
+    const QuantizedMatrix m = run(p, {.bits = bits, .group_size = 32}).matrix;
+    for (uint8_t code : m.codes) EXPECT_LT(code, 1 << bits);
+    for (float scale : m.scales) EXPECT_TRUE(scale > 0 && std::isfinite(scale));
+  }
+}
+
 TEST_F(Gptq, never_emits_a_zero_below_the_lowest) {
   Problem p(8, 128, 9);
   for (float& w : p.weights) w = std::abs(w);

@@ -43,43 +43,61 @@ Grid grid_of(Range range, const GridRule& rule) {
           .zero = rule.lowest_zero};
 }
 
-// Σ |q(w) - w|^power over the group, four at a time; the rest counts as 0, which has no error.
-double error_of(std::span<const float> group, const Grid& grid, const GridRule& rule) {
-  const F4 scale = splat(grid.scale);
-  const F4 low = splat(static_cast<float>(-grid.zero));
-  const F4 high = splat(static_cast<float>((1 << rule.bits) - 1 - grid.zero));
-  F4 sum = splat(0);
-  for (size_t k = 0; k < group.size(); k += 4) {
-    float rest[4] = {};
-    if (k + 4 > group.size()) std::copy(group.begin() + k, group.end(), rest);
-    const F4 w = load4(k + 4 > group.size() ? rest : group.data() + k);
-    const F4 error = round4(max4(min4(w / scale, high), low)) * scale - w;
-    sum += rule.mse == 2 ? error * error : power4(error, rule.mse);
-  }
-  return double{sum[0]} + sum[1] + sum[2] + sum[3];
+// Four of `values` from k on; past the end 0, which has no error.
+F4 four(std::span<const float> values, size_t k) {
+  if (k + 4 <= values.size()) return load4(values.data() + k);
+  float rest[4] = {};
+  std::copy(values.begin() + static_cast<ptrdiff_t>(k), values.end(), rest);
+  return load4(rest);
 }
 
-// The better of `best` and the grids at this range.
+// Σ importance · |q(w) - w|^power over a group.
+struct Errors {
+  std::span<const float> group, importance;  // importance empty: 1
+  int bits;
+  float power;
+
+  double of(const Grid& grid) const {
+    const F4 scale = splat(grid.scale), inverse = 1.0f / scale;
+    const F4 low = splat(static_cast<float>(-grid.zero));
+    const F4 high = low + static_cast<float>((1 << bits) - 1);
+    F4 sum = splat(0);
+    for (size_t k = 0; k < group.size(); k += 4) {
+      const F4 w = four(group, k);
+      const F4 error = round4(max4(min4(w * inverse, high), low)) * scale - w;
+      const F4 cost = power == 2 ? error * error : power4(error, power);
+      sum += importance.empty() ? cost : cost * four(importance, k);
+    }
+    return double{sum[0]} + sum[1] + sum[2] + sum[3];
+  }
+};
+
+// The better of `best` and the grids offered.
 struct Search {
-  std::span<const float> group;
+  Errors errors;
+  Range range;
   const GridRule& rule;
   Grid best = {};
   double least = HUGE_VAL;
+  float share = 1;  // of the range, in the best
 
-  void offer(const Grid& grid) {
-    const double error = error_of(group, grid, rule);
-    if (!(error < least)) return;
+  bool offer(const Grid& grid) {
+    const double error = errors.of(grid);
+    if (!(error < least)) return false;
     least = error;
     best = grid;
+    return true;
   }
-  void offer(Range range) {
-    const Grid grid = grid_of(range, rule);
-    offer(grid);
-    if (rule.bits != 2 || rule.symmetric) return;
+  void offer(float part) {
+    const Grid grid = grid_of({range.low * part, range.high * part}, rule);
+    bool better = offer(grid);
     for (const int step : {-1, 1}) {
       const int zero = grid.zero + step;
-      if (zero >= rule.lowest_zero && zero < 1 << rule.bits) offer(Grid{grid.scale, zero});
+      const bool asked = rule.bits == 2 && !rule.symmetric;
+      if (asked && zero >= rule.lowest_zero && zero < 1 << rule.bits)
+        better |= offer(Grid{grid.scale, zero});
     }
+    if (better) share = part;
   }
 };
 
@@ -98,15 +116,24 @@ int code_of(float w, const Grid& grid, int bits) {
                     (1 << bits) - 1);
 }
 
-Grid fit_range(std::span<const float> group, const GridRule& rule) {
+Grid fit_range(std::span<const float> group, const GridRule& rule,
+               std::span<const float> importance) {
   OCTAVO_CHECK(rule.bits >= 2 && rule.bits <= 8 && rule.lowest_zero < 1 << rule.bits);
+  OCTAVO_CHECK(importance.empty() || importance.size() == group.size());
   const Range range = range_of(group);
-  const Grid whole = grid_of(range, rule);
-  if (!(rule.mse > 0)) return whole;
-  Search search{.group = group, .rule = rule, .best = whole};
-  for (int i = 0; i < 80; ++i) {
-    const float share = 1 - static_cast<float>(i) / 100;
-    search.offer(Range{range.low * share, range.high * share});
+  if (!(rule.mse > 0) && importance.empty()) return grid_of(range, rule);
+  const float power = rule.mse > 0 ? rule.mse : 2;
+  Search search{.errors = {group, importance, rule.bits, power}, .range = range, .rule = rule};
+  search.best = grid_of(range, rule);
+  search.offer(1);
+  if (rule.mse > 0) {
+    for (int i = 1; i < 80; ++i) search.offer(1 - static_cast<float>(i) / 100);
+    return search.best;
+  }
+  for (int i = 1; i < 14; ++i) search.offer(1 - static_cast<float>(i) / 20);
+  for (const float step : {0.025f, 0.0125f}) {
+    const float middle = search.share;
+    for (const float sign : {-1.0f, 1.0f}) search.offer(middle + sign * step);
   }
   return search.best;
 }

@@ -34,7 +34,11 @@ float storable_scale(float scale, DType dtype);
 // of twice the largest magnitude (so that the positive end is cut by half a step). An all-zero
 // group spans -1..1. The scale is positive, finite and exact in scale_dtype. REQUIRES: 2 <= bits
 // <= 8. Values that are not finite count as 0.
-Grid fit_range(std::span<const float> group, const GridRule& rule);
+//
+// With `importance` (one for each value) the errors of the search count so often; where the rule
+// asks for none, one from coarse to fine for the least Σ importance · error² is made.
+Grid fit_range(std::span<const float> group, const GridRule& rule,
+               std::span<const float> importance = {});
 
 // round(w / scale) + zero, to the nearest code; ties to the even step. NaN gets a code as well.
 uint8_t nearest_code(float w, const Grid& grid, int bits);

@@ -121,6 +121,42 @@ TEST(FitRange, search_finds_the_least_error_of_its_ranges) {
   }
 }
 
+TEST(FitRange, search_keeps_what_is_important) {
+  std::vector<float> group = heavy_tailed(64, 7);
+  group[10] = 20;
+  GridRule rule = kExact;
+  rule.mse = 2;
+  std::vector<float> importance(64, 1.0f);
+  const auto error_at = [&](int64_t k) {
+    const Grid grid = fit_range(group, rule, importance);
+    const int code = nearest_code(group[k], grid, rule.bits);
+    return std::abs(group[k] - static_cast<float>(code - grid.zero) * grid.scale);
+  };
+  for (float mse : {0.0f, 2.0f, 2.4f}) {
+    rule.mse = mse;
+    importance[10] = 0;
+    const float cut = error_at(10);
+    importance[10] = 1e6f;
+    EXPECT_LT(error_at(10), 0.1f * cut);
+  }
+}
+
+TEST(FitRange, coarse_to_fine_comes_near_the_least_error) {
+  for (unsigned seed = 0; seed < 20; ++seed) {
+    const auto group = heavy_tailed(50, seed);
+    const std::vector<float> importance(group.size(), 1.0f);
+    for (int bits : {2, 3, 4, 8}) {
+      GridRule rule = kExact;
+      rule.bits = bits;
+      const Grid found = fit_range(group, rule, importance);
+      const Grid plain = fit_range(group, rule);
+      rule.mse = 2;
+      EXPECT_LE(error_of(group, found, rule), error_of(group, plain, rule));
+      EXPECT_LE(error_of(group, found, rule), 1.2 * error_of(group, fit_range(group, rule), rule));
+    }
+  }
+}
+
 TEST(Power, is_that_of_the_library) {
   for (float v : {0.0f, 1e-20f, -3e-7f, 0.01f, 0.74f, -0.76f, 1.0f, 1.49f, 1.51f, 100.0f}) {
     for (float power : {0.5f, 1.0f, 2.4f, 3.0f}) {

@@ -26,17 +26,20 @@ Probe::Probe(LayerJob& job)
   input_.resize(static_cast<size_t>(range_.rows * hidden));
   job.states->read(0, Mat(input_.data(), {range_.rows, hidden}));
   output_ = run();
+  matrices_.emplace(job, walk_, range_, input_);
   for (const StoredMatrix& matrix : job.work.matrices()) {
     const MatrixPlan& plan = job.plan_of(matrix);
     if (plan.dense) continue;
     const Rounding rounding = Rounding::of(plan.layout);
     const auto in = static_cast<size_t>(matrix.shape.in);
-    std::vector<float> values = job.work.values(matrix);
+    const std::vector<float> original = job.work.values(matrix);
+    std::vector<float> values = original;
     job.pool().each(matrix.shape.out, [&](int64_t o, int) {
       const std::span<float> row = std::span(values).subspan(static_cast<size_t>(o) * in, in);
-      const std::vector<float> exact(row.begin(), row.end());
+      const auto exact = std::span(original).subspan(static_cast<size_t>(o) * in, in);
       read_back(exact, rounding, std::numeric_limits<float>::infinity(), row);
     });
+    matrices_->note_rounding(matrix, original, values);
     job.work.replace(matrix, values);
   }
   rounding_error_ = error_of(run());
@@ -63,6 +66,7 @@ double Probe::error_of(const std::vector<float>& output) const {
 void Probe::measure(LayerReport& report) {
   report.rounding_error = rounding_error_;
   report.output_error = error_of(run());
+  matrices_->measure();
 }
 
 }  // namespace octavo::quant

@@ -1,8 +1,10 @@
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "quant/layer_job.h"
+#include "quant/matrix_probe.h"
 
 namespace octavo::quant {
 
@@ -12,7 +14,7 @@ class Probe {
  public:
   // Before the method runs: the output as it should be, and the change that plain rounding makes.
   explicit Probe(LayerJob& job);
-  // After it, with the layer's model as quantized.
+  // After it, with the layer's model as quantized. Fills in the reports of the matrices as well.
   void measure(LayerReport& report);
 
  private:
@@ -25,6 +27,7 @@ class Probe {
   SampleRange range_;
   std::vector<float> input_, output_;
   double rounding_error_ = 0;
+  std::optional<MatrixProbe> matrices_;
 };
 
 }  // namespace octavo::quant

@@ -155,6 +155,12 @@ class Page {
                                [&](const MatrixReport& m) { return value(m) >= 0; });
   }
 
+  bool all_equal(Value value) const {
+    return std::ranges::all_of(report_.matrices, [&](const MatrixReport& m) {
+      return value(m) == value(report_.matrices.front());
+    });
+  }
+
   // Modules by layers; bars where there are too few layers for that.
   void grid(const std::string& caption, Value value) {
     std::map<int64_t, std::map<std::string, double>> by_layer;
@@ -166,6 +172,7 @@ class Page {
       by_layer[m.layer][module] = value(m);
     }
     if (by_layer.size() < 2) return bars(caption, value);
+    if (all_equal(value)) return;
     HtmlReport::Grid plot{.x_label = "layer", .first_x = by_layer.begin()->first, .rows = {}};
     const int64_t last = by_layer.rbegin()->first;
     for (const std::string& name : names) {
@@ -199,9 +206,10 @@ class Page {
     std::vector<std::vector<std::string>> rows;
     for (const ScaleReport& scale : report_.scales) {
       for (const float s : scale.scales) logs.push_back(s > 0 ? std::log2(s) : kMissing);
-      ratios.push_back(scale.ratio);
-      rows.push_back({scale.from, scale.to, fixed("%.2f", scale.ratio), fixed("%.3g", scale.loss),
-                      fixed("%.3g", scale.loss_one)});
+      ratios.push_back(scale.ratio >= 0 ? scale.ratio : kMissing);
+      rows.push_back({scale.from, scale.to,
+                      scale.ratio >= 0 ? fixed("%.3f", scale.ratio) : "no scales",
+                      fixed("%.3g", scale.loss), fixed("%.3g", scale.loss_one)});
     }
     draw("Scales", "log2 of s", logs);
     draw("Ratios chosen", "ratio", ratios);

@@ -99,11 +99,7 @@ States::States(fs::path folder, std::string name, int64_t rows, int64_t features
       features_(features),
       limits_(limits) {
   const uint64_t bytes = static_cast<uint64_t>(rows * features) * sizeof(float);
-  if (bytes <= limits.memory_bytes) {
-    memory_ = HugeBuffer(bytes);
-  } else {
-    open_next(0);
-  }
+  if (bytes <= limits.memory_bytes) memory_ = HugeBuffer(bytes);
 }
 
 States::~States() {
@@ -115,10 +111,9 @@ fs::path States::file_of(int64_t layer) const {
   return folder_ / (name_ + "-" + std::to_string(layer) + ".states");
 }
 
-void States::open_next(int64_t layer) {
-  next_layer_ = layer;
-  next_ = ::open(file_of(layer).c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-  if (next_ < 0) fail("cannot create", file_of(layer), errno);
+void States::open_next() {
+  next_ = ::open(file_of(next_layer_).c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+  if (next_ < 0) fail("cannot create", file_of(next_layer_), errno);
 }
 
 Mat States::all() {
@@ -146,9 +141,11 @@ void States::write(int64_t first_row, ConstMat in) {
   if (in_memory()) {
     if (in.data != reinterpret_cast<const float*>(memory_.data() + offset))
       std::memcpy(memory_.data() + offset, in.data, bytes);
-  } else if (!write_at(next_, offset, in.data, bytes)) {
-    fail("cannot write the hidden states", file_of(next_layer_), errno);
+    return;
   }
+  if (next_ < 0) open_next();
+  if (!write_at(next_, offset, in.data, bytes))
+    fail("cannot write the hidden states", file_of(next_layer_), errno);
 }
 
 void States::remove_old(int64_t keep) const {
@@ -170,7 +167,7 @@ std::optional<uint64_t> States::advance(int64_t layer) {
     OCTAVO_CHECK(layer == next_layer_);
     if (current_ >= 0) ::close(current_);
     current_ = std::exchange(next_, -1);
-    open_next(layer + 1);
+    next_layer_ = layer + 1;
     if (!limits_.keep || !hash_file(current_, bytes, hash)) return std::nullopt;
     return hash;
   }
@@ -203,8 +200,9 @@ bool States::restore(int64_t layer, uint64_t hash) {
   }
   if (current_ >= 0) ::close(current_);
   if (next_ >= 0) ::close(next_);
+  next_ = -1;
   current_ = fd;
-  open_next(layer + 1);
+  next_layer_ = layer + 1;
   return true;
 }
 

@@ -43,7 +43,7 @@ class States {
 
  private:
   std::filesystem::path file_of(int64_t layer) const;
-  void open_next(int64_t layer);
+  void open_next();
   void remove_old(int64_t keep) const;
 
   std::filesystem::path folder_;

@@ -100,6 +100,17 @@ class QuantizeOptions(unittest.TestCase):
         self.assertEqual((answer["calibration"]["samples"], answer["calibration"]["tokens"]), (8, 512))
         self.assertIn("only 512 tokens", octavo("quantize", MODEL, self.folder / "more", *args[2:], "--calibration", lines, "--samples", 9).stderr)
 
+    def test_the_report_tells_how_each_matrix_and_layer_errs_beside_plain_rounding(self) -> None:
+        for method in ("awq", "gptq", "awq_gptq"):
+            out = self.folder / method
+            self.done(MODEL, out, "--method", method, *SMALL)
+            report = json.loads((out / "quantization_report.json").read_text())
+            for kind, count in (("matrices", 56), ("layers", 8)):
+                made, rounded = ([item[key] for item in report[kind]] for key in ("output_error", "rounding_error"))
+                self.assertEqual(len(made), count)
+                self.assertLess(sum(made), sum(rounded), (method, kind))
+                self.assertGreater(min(made), 0)
+
     def test_all_problems_are_told_at_once(self) -> None:
         line = self.refused(MODEL, self.out, "--method", "awq", "--format", "awq-gemm", "--bits", 3, "--group-size", 64, "--desc-act")
         self.assertIn("act-order is GPTQ's", line)
