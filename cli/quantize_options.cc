@@ -51,6 +51,7 @@ void overrule(QuantizeOptions& run, const QuantizeFlags& flags) {
   if (!flags.sampling.empty()) calibration.sampling = parse_sampling(flags.sampling, "--sampling");
   if (flags.run.model.seed) calibration.seed = static_cast<uint64_t>(*flags.run.model.seed);
   run.resume |= flags.run.resume;
+  if (flags.run.memory_mib > 0) run.memory_mib = flags.run.memory_mib;
   run.dry_run |= flags.run.dry_run;
   run.evaluate |= flags.run.evaluate;
   if (!flags.run.evaluate_on.empty()) run.evaluate_on = flags.run.evaluate_on;
@@ -172,6 +173,9 @@ void add_quantize_options(CLI::App& app, QuantizeFlags& flags) {
   app.add_option("--samples", flags.samples, "samples to calibrate with (128)");
   app.add_option("--seq-len", flags.seq_len, "tokens of a sample (512)");
   app.add_option("--sampling", flags.sampling, "random (the default) or sequential");
+  app.add_option("--memory-budget", flags.run.memory_mib,
+                 "MiB for activations and Hessians beside one layer; default: half of what is free")
+      ->check(CLI::Range(int64_t{1}, int64_t{1} << 24));
   app.add_flag("--resume", flags.run.resume, "go on where an interrupted run stopped");
   app.add_flag("--dry-run", flags.run.dry_run,
                "check everything, print plan, memory and time, and stop");

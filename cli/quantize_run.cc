@@ -115,7 +115,8 @@ QuantizeReport quantize_model(const QuantizeOptions& options, Prepared prepared)
                   .recipe = prepared.recipe,
                   .samples = std::move(prepared.calibration.samples),
                   .calibration = std::move(prepared.calibration.source),
-                  .resume = options.resume};
+                  .resume = options.resume,
+                  .memory_bytes = static_cast<uint64_t>(options.memory_mib) << 20};
   ThreadPool pool(options.model.threads);
   Progress bar("quantizing", "layers", 0);
   const QuantizeProgress progress{

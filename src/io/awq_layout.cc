@@ -1,7 +1,9 @@
 #include "io/awq_layout.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <cstring>
 
 #include "base/check.h"
 #include "io/bit_string.h"
@@ -11,12 +13,19 @@
 namespace octavo {
 namespace {
 
-// The values of words whose nibbles are in kAwqOrder.
-void unpack_interleaved(std::span<const uint32_t> words, std::span<uint8_t> out) {
-  for (size_t c = 0; c < words.size(); ++c) {
-    for (int i = 0; i < 8; ++i)
-      out[c * 8 + static_cast<size_t>(kAwqOrder[i])] = words[c] >> (4 * i) & 15;
-  }
+// Byte j of word i becomes byte i of word j (Hacker's Delight, section 7-3, with bytes).
+void transpose_bytes(std::array<uint64_t, 8>& m) {
+  const auto exchange = [&m](size_t distance, int shift, uint64_t mask) {
+    for (size_t i = 0; i < 8; ++i) {
+      if ((i & distance) != 0) continue;
+      const uint64_t moved = (m[i] >> shift ^ m[i + distance]) & mask;
+      m[i] ^= moved << shift;
+      m[i + distance] ^= moved;
+    }
+  };
+  exchange(4, 32, 0x00000000FFFFFFFF);
+  exchange(2, 16, 0x0000FFFF0000FFFF);
+  exchange(1, 8, 0x00FF00FF00FF00FF);
 }
 
 void pack_interleaved(std::span<const uint8_t> values, std::span<uint32_t> words) {
@@ -79,15 +88,22 @@ class AwqGemm final : public AwqMatrix {
     rows.scales = group_floats(*scales_, begin, end);
   }
 
-  // Words [width, outputs/8] to values [outputs, width].
+  // Words [width, outputs/8] to values [outputs, width], eight by eight.
   static void turn(std::span<const uint32_t> words, int64_t width, int64_t outputs,
                    std::vector<uint8_t>& values) {
-    std::vector<uint8_t> row(static_cast<size_t>(outputs));
-    const auto row_words = static_cast<size_t>(outputs / 8);
-    for (int64_t k = 0; k < width; ++k) {
-      unpack_interleaved(words.subspan(static_cast<size_t>(k) * row_words, row_words), row);
-      for (int64_t o = 0; o < outputs; ++o)
-        values[static_cast<size_t>(o * width + k)] = row[static_cast<size_t>(o)];
+    const int64_t columns = outputs / 8;
+    std::array<uint64_t, 8> tile;
+    for (int64_t k = 0; k < width; k += 8) {
+      const int64_t count = std::min<int64_t>(8, width - k);
+      for (int64_t c = 0; c < columns; ++c) {
+        for (int64_t i = 0; i < 8; ++i)
+          tile[static_cast<size_t>(i)] =
+              i < count ? spread_nibbles(words[static_cast<size_t>((k + i) * columns + c)]) : 0;
+        transpose_bytes(tile);
+        for (int64_t i = 0; i < 8; ++i)
+          std::memcpy(values.data() + (8 * c + kAwqOrder[i]) * width + k,
+                      &tile[static_cast<size_t>(i)], static_cast<size_t>(count));
+      }
     }
   }
 

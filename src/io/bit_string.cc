@@ -9,15 +9,7 @@
 namespace octavo {
 namespace {
 
-// Eight nibbles to eight bytes.
-uint64_t spread_nibbles(uint32_t word) {
-  uint64_t v = word;
-  v = (v | v << 16) & 0x0000FFFF0000FFFF;
-  v = (v | v << 8) & 0x00FF00FF00FF00FF;
-  return (v | v << 4) & 0x0F0F0F0F0F0F0F0F;
-}
-
-// The other way. REQUIRES: no byte above 15.
+// Eight bytes to eight nibbles. REQUIRES: no byte above 15.
 uint32_t close_nibbles(uint64_t v) {
   v = (v | v >> 4) & 0x00FF00FF00FF00FF;
   v = (v | v >> 8) & 0x0000FFFF0000FFFF;

@@ -95,6 +95,18 @@ MatrixSource MatrixSource::open(const Checkpoint& checkpoint, const Quantization
   return source;
 }
 
+int64_t MatrixSource::least_rows() const {
+  if (packed_ == nullptr) return 1;
+  switch (packed_->layout().settings.format) {
+    case QuantFormat::compressed_tensors:
+    case QuantFormat::awq_gemv:
+    case QuantFormat::awq_gemv_fast:
+      return 1;
+    default:
+      return 1024;  // codes lie by inputs: a row of the tensor gives these rows' share of each word
+  }
+}
+
 void MatrixSource::read(const RowMap& map, int64_t begin, int64_t end, Rows& rows) const {
   const PlaneBytes bytes = plane_bytes(format_, end - begin, shape_.in);
   rows.data.resize(bytes.data);

@@ -58,6 +58,8 @@ class MatrixSource {
     CodeRows codes;  // scratch
     Weight weight;   // over these planes
   };
+  // Fewer rows than this at a time are read in small pieces; 1: any number is as good.
+  int64_t least_rows() const;
   // Rows [begin, end) as `map` numbers them. May run in several threads with different `rows`.
   void read(const RowMap& map, int64_t begin, int64_t end, Rows& rows) const;
   // Stored rows [begin, end) as float [rows, in], inputs in their own order.

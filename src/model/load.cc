@@ -348,9 +348,10 @@ class Loader {
     std::vector<Slice> slices;
     for (const MatrixJob& job : matrices_) {
       const int64_t row_bytes = plane_bytes(job.source.format(), 1, job.target->in).data;
-      const int64_t rows =
+      const int64_t rows = std::max(
+          job.source.least_rows(),
           std::max<int64_t>(kSliceBytes / std::max<int64_t>(1, row_bytes) / kRowAlignment, 1) *
-          kRowAlignment;
+              kRowAlignment);
       for (int64_t begin = 0; begin < job.target->out; begin += rows)
         slices.push_back({&job, begin, std::min(job.target->out, begin + rows)});
     }

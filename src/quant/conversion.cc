@@ -20,7 +20,7 @@
 namespace octavo::quant {
 namespace {
 
-constexpr int64_t kSliceRows = 64;  // that one thread reads at a time
+constexpr int64_t kSliceRows = 256;  // that one thread reads at a time
 constexpr uint64_t kPieceBytes = uint64_t{8} << 20;
 
 bool is_float(DType type) {

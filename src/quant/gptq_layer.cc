@@ -11,11 +11,11 @@
 namespace octavo::quant {
 namespace {
 
-void solve(LayerJob& job, const StoredMatrix& matrix, const Moments& moments) {
+void solve(LayerJob& job, const StoredMatrix& matrix, Moments& moments, bool last) {
   const MatrixPlan& plan = job.plan_of(matrix);
   if (plan.dense) return;
   const std::vector<float> values = job.work.values(matrix);
-  GptqResult result = solve(job.queue, job.ops, job.recipe, plan, values, moments);
+  GptqResult result = solve(job.queue, job.ops, job.recipe, plan, values, moments, last);
   MatrixReport report;
   report.damp = result.damp;
   report.fell_back = result.rounded;
@@ -24,7 +24,8 @@ void solve(LayerJob& job, const StoredMatrix& matrix, const Moments& moments) {
 
 void solve(LayerJob& job, const InputSet& set, Moments& moments) {
   moments.settle();
-  for (const StoredMatrix* matrix : set.matrices) solve(job, *matrix, moments);
+  for (const StoredMatrix* matrix : set.matrices)
+    solve(job, *matrix, moments, matrix == set.matrices.back());
 }
 
 bool any_quantized(const LayerJob& job, const InputSet& set) {

@@ -36,7 +36,8 @@ HeadOutcome quantize_head(const HeadJob& job) {
   const bool hessian =
       job.recipe.method == Recipe::Method::gptq || job.recipe.method == Recipe::Method::awq_gptq;
   if (hessian) {
-    GptqResult result = solve(job.queue, job.ops, job.recipe, job.plan, values, moments_of(job));
+    Moments moments = moments_of(job);
+    GptqResult result = solve(job.queue, job.ops, job.recipe, job.plan, values, moments, true);
     outcome.report.damp = result.damp;
     outcome.report.fell_back = result.rounded;
     outcome.matrix = std::move(result.matrix);

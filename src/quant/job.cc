@@ -36,7 +36,7 @@ using Clock = std::chrono::steady_clock;
 constexpr uint64_t kCopyBytes = uint64_t{8} << 20;
 constexpr uint64_t kMaxCompanionBytes = uint64_t{128} << 20;
 constexpr uint64_t kMemoryBytes = uint64_t{1} << 30;  // where nobody knows how much is free
-constexpr int64_t kRangeRows = 2048;                  // of a range where not all rows fit at once
+constexpr int64_t kRangeRows = 2048, kFewestRows = 64;  // of a range where not all rows fit
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
@@ -222,7 +222,11 @@ class Runner {
     const int64_t rows = row_count(job_.samples), hidden = source_.spec.hidden;
     const uint64_t state_bytes = static_cast<uint64_t>(rows * hidden) * sizeof(float);
     const bool whole = LayerWalk::bytes(*ends, 0, rows) + state_bytes <= memory_;
-    ranges_ = split_samples(job_.samples, whole ? rows : kRangeRows);
+    int64_t range_rows = whole ? rows : kRangeRows;
+    while (!whole && range_rows > kFewestRows &&
+           LayerWalk::bytes(*ends, 0, range_rows) > memory_ / 8)
+      range_rows /= 2;
+    ranges_ = split_samples(job_.samples, range_rows);
     const States::Limits limits{.memory_bytes = whole ? memory_ : memory_ / 3, .keep = true};
     const auto begin = [&] {
       states_ = std::make_unique<States>(folder, "layer", rows, hidden, limits);

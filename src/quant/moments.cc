@@ -47,11 +47,11 @@ void Moments::add_drift(ConstMat original, ConstMat x) {
 }
 
 GptqResult solve(Queue& queue, const Ops& ops, const Recipe& recipe, const MatrixPlan& plan,
-                 std::span<const float> values, const Moments& moments) {
+                 std::span<const float> values, Moments& moments, bool last) {
   const QuantSettings& settings = plan.layout.settings;
   const bool desc_act = recipe.desc_act && (settings.act_order || recipe.static_groups);
   std::vector<float> weights(values.begin(), values.end());
-  std::vector<float> hessian(moments.hessian().begin(), moments.hessian().end());
+  std::vector<float> hessian = moments.take_hessian(last);
   return gptq(queue, ops,
               {.weights = weights,
                .out = plan.layout.out,

@@ -21,7 +21,8 @@ class Moments {
   // Divides by the number of rows. Once, at the end.
   void settle();
 
-  std::span<const float> hessian() const { return hessian_; }
+  // The Hessian as the solver may overwrite it: a copy, or for the last that asks, itself.
+  std::vector<float> take_hessian(bool last) { return last ? std::move(hessian_) : hessian_; }
   std::span<const float> drift() const { return drift_; }
 
  private:
@@ -33,8 +34,8 @@ class Moments {
   std::vector<float> hessian_, drift_, difference_;
 };
 
-// GPTQ of one matrix as recipe and plan say.
+// GPTQ of one matrix as recipe and plan say. `last`: nobody needs the moments any more.
 GptqResult solve(Queue& queue, const Ops& ops, const Recipe& recipe, const MatrixPlan& plan,
-                 std::span<const float> values, const Moments& moments);
+                 std::span<const float> values, Moments& moments, bool last);
 
 }  // namespace octavo::quant
