@@ -40,6 +40,9 @@ class DifferentialTest(unittest.TestCase):
     def test_gguf_logits_as_llama_cpp(self) -> None:
         self.run_program("gguf_llama_cpp.py")
 
+    def test_quantized_layouts_as_their_packages(self) -> None:
+        self.run_program("quantized_wheels.py")
+
     def test_templates_as_jinja2(self) -> None:
         self.run_program("template_jinja2.py")
 
