@@ -42,8 +42,9 @@ def autoawq(model: str, tokens: list[list[int]], out: str) -> None:
     from awq.quantize import quantizer
     from transformers import AutoTokenizer
 
-    def copied(module: torch.nn.Module) -> dict[str, torch.Tensor]:
-        return {name: value.clone() for name, value in kept(module).items()}
+    def copied(module: torch.nn.Module, *arguments, **named) -> dict[str, torch.Tensor]:
+        state = kept(module, *arguments, **named)
+        return state if arguments or named else {name: value.clone() for name, value in state.items()}
 
     # Its scale search restores weights from `state_dict().items()` moved to the CPU, which on a CPU are the live ones: hand out copies.
     kept = torch.nn.Module.state_dict

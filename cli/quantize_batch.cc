@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "cli/quantize_run.h"
 #include "octavo/error.h"
+#include "quant/report.h"
 
 namespace octavo::cli {
 namespace {
@@ -16,8 +17,11 @@ namespace {
 struct Outcome {
   const QuantizeOptions* run = nullptr;
   std::optional<QuantizeResult> result = {};
-  std::optional<QuantizeDryRun> plan = {};  // instead of it
+  std::optional<QuantizeDryRun> plan = {};    // instead of it
+  std::optional<QuantizeResult> before = {};  // what an earlier batch made
   std::string error = {};
+
+  const QuantizeResult* made() const { return result ? &*result : before ? &*before : nullptr; }
 };
 
 std::string text(const char* format, double value) {
@@ -45,9 +49,9 @@ std::vector<std::string> row(const QuantizeOptions& run, const QuantizeDryRun& p
 
 std::vector<std::string> row(const Outcome& outcome) {
   if (outcome.plan) return row(*outcome.run, *outcome.plan);
-  if (!outcome.result)
+  if (outcome.made() == nullptr)
     return {outcome.run->name, "", "", "", "", "", "", "", "", "failed: " + outcome.error};
-  const QuantizeReport& report = outcome.result->report;
+  const QuantizeReport& report = outcome.made()->report;
   const MeanErrors errors = mean_errors(report);
   std::string perplexity, kl;
   if (const auto& p = report.evaluation) {
@@ -55,7 +59,7 @@ std::vector<std::string> row(const Outcome& outcome) {
     if (p->comparison) kl = text("%.5f", p->comparison->kl);
   }
   return {outcome.run->name,
-          std::string(quant::name(outcome.result->recipe.method)),
+          std::string(quant::name(outcome.made()->recipe.method)),
           text("%.2f", mean_bits(report)),
           text("%.2f", static_cast<double>(report.bytes_after) / 1e6),
           errors.layers >= 0 ? text("%.5f", errors.layers) : "",
@@ -63,7 +67,7 @@ std::vector<std::string> row(const Outcome& outcome) {
           perplexity,
           kl,
           text("%.1f s", report.seconds),
-          "done"};
+          outcome.before ? "done before" : "done"};
 }
 
 void print_table(const std::vector<std::vector<std::string>>& rows) {
@@ -79,7 +83,7 @@ void print_table(const std::vector<std::vector<std::string>>& rows) {
 }
 
 Json to_json(const Outcome& outcome) {
-  if (outcome.result) return summary(*outcome.run, *outcome.result);
+  if (outcome.made() != nullptr) return summary(*outcome.run, *outcome.made());
   if (outcome.plan) return summary(*outcome.run, *outcome.plan);
   return {{"name", outcome.run->name},
           {"model", outcome.run->model.model},
@@ -87,10 +91,24 @@ Json to_json(const Outcome& outcome) {
           {"error", outcome.error}};
 }
 
+// The result of a run that a batch made before it was interrupted.
+std::optional<QuantizeResult> finished(const QuantizeOptions& run) {
+  auto job = quant::read_report(run.out);
+  const Recipe wanted = run.recipe.resolve();
+  // A bit budget ends as rules of its own in the report.
+  const bool same = job && (job->recipe == wanted || wanted.average_bits > 0) &&
+                    (!run.evaluate || job->report.evaluation.has_value());
+  if (!same) return std::nullopt;
+  return QuantizeResult{.recipe = std::move(job->recipe), .report = std::move(job->report)};
+}
+
 Outcome run_one(const QuantizeOptions& run) {
   Outcome outcome{.run = &run};
   try {
-    if (run.dry_run)
+    outcome.before = run.resume ? finished(run) : std::nullopt;
+    if (outcome.before)
+      log_line(run.name + ": done before");
+    else if (run.dry_run)
       outcome.plan = dry_run(run);
     else
       outcome.result = run_quantization(run);

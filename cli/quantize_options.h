@@ -18,7 +18,7 @@ struct QuantizeOptions {
   quant::RecipeSettings recipe;
   quant::CalibrationRequest calibration;
   bool resume = false, dry_run = false, evaluate = false;
-  int64_t memory_mib = 0;  // for activations and what is derived from them; 0: half of the free
+  int64_t memory_mib = 0;   // for activations and what is derived from them; 0: half of the free
   std::string evaluate_on;  // text to measure on; empty: the model's own heldout.txt
 };
 

@@ -98,7 +98,7 @@ Prepared prepare(const QuantizeOptions& options) {
   const int64_t samples = request.samples.value_or(quant::CalibrationRequest::kDefaultSamples);
   quant::CalibrationFacts asked;
   if (needs_data || !request.source.empty())
-    asked = {.samples = samples, .tokens = 0, .longest = request.seq_len};
+    asked = {.samples = std::max<int64_t>(1, samples), .tokens = 0, .longest = request.seq_len};
   prepared.advice =
       quant::refuse_problems(quant::validate(prepared.recipe, prepared.source, asked));
   if (!needs_data) return prepared;

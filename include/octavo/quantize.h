@@ -80,16 +80,16 @@ struct QuantizeJob {
   std::vector<std::vector<TokenId>> samples = {};
   std::string calibration = {};  // where they came from, for the report
   bool resume = false;           // go on with what an interrupted run of the same job left
-  uint64_t memory_bytes = 0;     // for activations and what is derived from them; 0: half of the free
+  uint64_t memory_bytes = 0;  // for activations and what is derived from them; 0: half of the free
   uint64_t shard_bytes = uint64_t{4} << 30;
 };
 
 // Quantizes a checkpoint, a layer at a time from disk to disk: memory for about one layer and
 // `memory_bytes`, whatever the model's size; the same bytes for any number of threads and every
-// table of one machine family. Beside `out`, as OUT.tmp-quantize, lies what is done so far: killed at
-// any moment, the job goes on there with `resume` and ends in the same bytes. `out` holds weights,
-// config, tokenizer files, quantization_report.json and .html. Throws Error before any work for a
-// recipe that does not fit the model, naming the nearest one that does.
+// table of one machine family. Beside `out`, as OUT.tmp-quantize, lies what is done so far: killed
+// at any moment, the job goes on there with `resume` and ends in the same bytes. `out` holds
+// weights, config, tokenizer files, quantization_report.json and .html. Throws Error before any
+// work for a recipe that does not fit the model, naming the nearest one that does.
 QuantizeReport quantize(const QuantizeJob& job, const Ops& ops, ThreadPool& pool,
                         const QuantizeProgress& progress = {});
 

@@ -14,9 +14,9 @@ namespace octavo {
 // nothing but headers read.
 struct ModelSource {
   Checkpoint checkpoint;
-  Config config;   // config.json, or what a GGUF file's metadata say of it
+  Config config;              // config.json, or what a GGUF file's metadata say of it
   Quantization quantization;  // what the config says about how matrices are stored
-  ModelSpec spec;  // with the names under which this checkpoint keeps its tensors
+  ModelSpec spec;             // with the names under which this checkpoint keeps its tensors
 
   // `overrides`, a JSON object or nothing, replaces fields of the config (RFC 7396). Throws Error
   // naming file and tensor or field.

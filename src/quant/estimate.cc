@@ -15,10 +15,15 @@ using Method = Recipe::Method;
 // Operations in the unit of dense products' time, measured with this program (2026-11, two cores).
 constexpr double kRoundingFlops = 60;      // a weight, once
 constexpr double kCandidates = 16;         // of a search for scales
+constexpr double kWidths = 4;              // that a bit budget tries
 constexpr double kSearchRows = 1024;       // that it runs on
 constexpr double kLimitFlopsAnInput = 40;  // of a weight's search for limits, times its group
 constexpr double kPasses = 3;              // over a layer with all rows: for inputs, probe, outputs
 constexpr double kFloat = sizeof(float);
+
+bool uses_data(const Recipe& recipe) {
+  return recipe.method != Method::rtn || recipe.average_bits > 0;
+}
 
 // One layer, or the head.
 struct LayerCost {
@@ -54,6 +59,9 @@ std::map<int64_t, LayerCost> layer_costs(const Plan& plan) {
 
 double layer_flops(const LayerCost& cost, const Recipe& recipe, double tokens) {
   double flops = kRoundingFlops * cost.weights;
+  if (recipe.average_bits > 0)
+    flops += kWidths * (kRoundingFlops + 2 * std::min(tokens, kSearchRows)) * cost.weights +
+             2 * cost.weights * tokens;
   if (recipe.method == Method::rtn) return flops;
   flops += kPasses * 2 * cost.weights * tokens;
   if (recipe.method != Method::gptq)
@@ -72,8 +80,8 @@ uint64_t memory(const ModelSource& source, const Recipe& recipe,
   for (const auto& [layer, cost] : layers) {
     if (cost.weights > most.weights) most = cost;
   }
-  if (recipe.method == Method::rtn)
-    return static_cast<uint64_t>(kProgram + (kFloat + 1) * most.largest);
+  if (!uses_data(recipe))
+    return static_cast<uint64_t>(kProgram + kFloat * most.weights + 3 * kFloat * most.largest);
   const auto tokens = static_cast<double>(calibration.tokens),
              hidden = static_cast<double>(source.spec.hidden);
   const double embedding = kFloat * static_cast<double>(source.spec.vocab) *
@@ -121,8 +129,13 @@ JobEstimate estimate_job(const ModelSource& source, const Recipe& recipe, const 
     weights += size;
   }
   estimate.mean_bits = weights > 0 ? bits / weights : 0;
+  const double spent = recipe.average_bits > 0 ? recipe.average_bits : estimate.mean_bits;
   estimate.bytes_before = source.checkpoint.total_bytes();
   for (const TensorPlan& tensor : plan.tensors) estimate.bytes_after += tensor.bytes();
+  // What a bit budget will choose is not known yet, but for its sum.
+  const double saved = weights * (estimate.mean_bits - spent) / 8;
+  estimate.bytes_after -= static_cast<uint64_t>(static_cast<int64_t>(saved));
+  estimate.mean_bits = spent;
   const auto layers = layer_costs(plan);
   const auto tokens = static_cast<double>(calibration.tokens);
   for (const auto& [layer, cost] : layers)
@@ -130,7 +143,7 @@ JobEstimate estimate_job(const ModelSource& source, const Recipe& recipe, const 
   estimate.memory_bytes = memory(source, recipe, layers, calibration, machine);
   const double states = kFloat * tokens * static_cast<double>(source.spec.hidden);
   estimate.disk_bytes = estimate.bytes_after;
-  if (recipe.method != Method::rtn)
+  if (uses_data(recipe))
     estimate.disk_bytes += static_cast<uint64_t>(2 * states);  // this layer's and the next one's
   return estimate;
 }

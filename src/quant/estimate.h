@@ -12,7 +12,7 @@ namespace octavo::quant {
 struct JobEstimate {
   int64_t matrices = 0, dense = 0;             // quantized ones; those that stay dense
   double mean_bits = 0;                        // of the quantized weights, scales not counted
-  uint64_t bytes_before = 0, bytes_after = 0;  // of tensors; exact
+  uint64_t bytes_before = 0, bytes_after = 0;  // of tensors; exact but for a bit budget
   uint64_t memory_bytes = 0, disk_bytes = 0;   // at the peak; disk: OUT and what lies beside it
   double seconds = 0;                          // within a factor of two, on an idle machine
 };

@@ -24,6 +24,14 @@ TEST(Estimate, counts_matrices_bits_and_bytes) {
   EXPECT_EQ(mixed.mean_bits, 6);
 }
 
+TEST(Estimate, a_bit_budget_is_spent) {
+  const JobEstimate three = estimate({.bits = 3, .group_size = 64});
+  const JobEstimate budget = estimate({.group_size = 64, .average_bits = 3});
+  EXPECT_EQ(budget.mean_bits, 3);
+  EXPECT_NEAR(static_cast<double>(budget.bytes_after), static_cast<double>(three.bytes_after),
+              0.02 * static_cast<double>(three.bytes_after));
+}
+
 TEST(Estimate, methods_that_look_at_data_cost_more) {
   const JobEstimate rtn = estimate({.group_size = 64});
   const JobEstimate awq = estimate({.method = Recipe::Method::awq, .group_size = 64}, 32768);

@@ -1,7 +1,6 @@
 #include "quant/gptq.h"
 
 #include <algorithm>
-#include <array>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -25,37 +24,27 @@ void reorder_columns(Queue& queue, Mat m, std::span<const int32_t> columns) {
   });
 }
 
-// alpha · D in the order's positions.
-std::vector<float> reordered_drift(const GptqInput& input, const GptqOrder& order, float alpha) {
-  const int64_t n = input.in;
-  std::vector<float> d(n * n);
+// What the weights would be if nothing were rounded but the inputs stay disturbed: W x~ ≈ W' x has
+// its least squares at W' = W + W·D·H⁻¹ (of which alpha times the second part is taken). Rounding
+// W' for x is then GPTAQ's problem (2504.02692), as a whole instead of column by column.
+void follow_drift(Queue& queue, const Ops& ops, const GptqInput& input, const GptqOrder& order,
+                  float alpha, const GptqHessian& hessian) {
+  const int64_t n = input.in, out = input.out;
+  const ConstMat factor = hessian.upper();
+  std::vector<float> square(n * n), pull(out * n), half(out * n);
+  const Mat s(square.data(), {n, n}), p(pull.data(), {out, n}), h(half.data(), {out, n}),
+      weights(input.weights.data(), {out, n});
   for (int64_t i = 0; i < n; ++i) {
     const float* const row = input.drift.data() + order.columns[i] * n;
-    for (int64_t j = 0; j < n; ++j) d[i * n + j] = alpha * row[order.columns[j]];
+    for (int64_t j = 0; j < n; ++j) *s.at(i, j) = row[order.columns[j]];
   }
-  return d;
-}
-
-// P = triu(D · Uᵀ, 1) · U, strictly upper: how much of w_i later columns take over so that the sum
-// meets the outputs of undisturbed inputs (GPTAQ, 2504.02692, section 4).
-std::vector<float> drift_feedback(Queue& queue, const Ops& ops, std::span<const float> drift,
-                                  ConstMat factor) {
-  const int64_t n = factor.rows();
-  std::vector<float> u(n * n), p(n * n), result(n * n);
-  for (int64_t i = 0; i < n; ++i)
-    std::copy(factor.at(i, i), factor.at(i) + n, u.begin() + i * n + i);
-  const std::array<int64_t, 2> square{n, n};
-  ops.gemm(queue, {.a = {drift.data(), square},
-                   .b = {u.data(), square},
-                   .c = {p.data(), square},
-                   .form = GemmForm::abt,
-                   .part = GemmPart::upper});
-  for (int64_t i = 0; i < n; ++i) p[i * n + i] = 0;
-  ops.gemm(queue, {.a = {p.data(), square},
-                   .b = {u.data(), square},
-                   .c = {result.data(), square},
-                   .part = GemmPart::upper});
-  return result;
+  ops.gemm(queue, {.a = weights, .b = s, .c = p});
+  for (int64_t i = 0; i < n; ++i) {
+    std::fill_n(s.at(i), i, 0.0f);
+    std::copy(factor.at(i, i), factor.at(i) + n, s.at(i, i));
+  }
+  ops.gemm(queue, {.a = p, .b = s, .c = h, .form = GemmForm::abt});
+  ops.gemm(queue, {.a = h, .b = s, .c = weights, .alpha = alpha, .into = Into::add});
 }
 
 // From positions to columns.
@@ -146,7 +135,6 @@ GptqResult gptq(Queue& queue, const Ops& ops, const GptqInput& input, const Gptq
                          .lowest_zero = options.lowest_zero},
                 .weights = weights,
                 .factor = hessian.upper(),
-                .drift = {},
                 .importance = {},
                 .grids = grids,
                 .codes = codes};
@@ -161,22 +149,16 @@ GptqResult gptq(Queue& queue, const Ops& ops, const GptqInput& input, const Gptq
   }
   result.damp = *damp;
   const DeadColumns dead(hessian, weights);
+  if (!input.drift.empty()) follow_drift(queue, ops, input, order, options.gptaq_alpha, hessian);
   std::vector<float> original;
   if (options.refinements > 0) original.assign(input.weights.begin(), input.weights.end());
   if (options.refinements > 0) walk.importance = hessian.diagonal();
   if (order.fixed_grids) fit_grids(queue, walk);
-  std::vector<float> drift, feedback;
-  if (!input.drift.empty()) {
-    drift = reordered_drift(input, order, options.gptaq_alpha);
-    feedback = drift_feedback(queue, ops, drift, hessian.upper());
-    walk.drift = {feedback.data(), {in, in}};
-  }
   result.loss = round_blocks(queue, ops, walk);
   if (options.refinements > 0) {
     const GptqRefinement refinement{.walk = walk,
                                     .weights = {original.data(), {out, in}},
                                     .hessian = hessian.whole(queue, *damp),
-                                    .drift = {drift.data(), {in, in}},
                                     .errors = {input.weights.data(), {in, out}}};
     find_errors(queue, refinement);
     for (int round = 0; round < options.refinements; ++round) refine(queue, ops, refinement);

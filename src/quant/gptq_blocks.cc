@@ -17,22 +17,19 @@ struct Triangle {
   alignas(16) float rows[kGptqBlock][kGptqBlock] = {};
 
   Triangle(ConstMat m, int64_t begin, int64_t size) {
-    for (int64_t i = 0; m.data != nullptr && i < size; ++i)
+    for (int64_t i = 0; i < size; ++i)
       std::copy(m.at(begin + i, begin) + i + 1, m.at(begin + i, begin) + size, rows[i] + i + 1);
   }
 };
 
 struct Block {
   int64_t begin, size;
-  Triangle factor, drift;
+  Triangle factor;
   float diagonal[kGptqBlock];
-  Mat errors, rounded;  // [out, size]: (w - q) / d, and w where drift asks for it
+  Mat errors;  // [out, size] (w - q) / d
 
   Block(const GptqWalk& walk, int64_t first, int64_t end)
-      : begin(first),
-        size(end - first),
-        factor(walk.factor, first, size),
-        drift(walk.drift, first, size) {
+      : begin(first), size(end - first), factor(walk.factor, first, size) {
     for (int64_t i = 0; i < size; ++i) diagonal[i] = *walk.factor.at(begin + i, begin + i);
   }
 };
@@ -89,18 +86,12 @@ struct Tile {
     return Lanes(own, walk.rule.bits);
   }
 
-  void spread(int64_t i, F4 error, F4 w) {
+  void spread(int64_t i, F4 error) {
     const float* const factor = block.factor.rows[i];
-    const float* const drift = block.drift.rows[i];
     for (int64_t r = 0; r < count; ++r) {
       float* const to = now[r];
-      if (walk.drift.data == nullptr) {
-        for (int64_t j = i & ~int64_t{3}; j < block.size; j += 4)
-          store4(to + j, load4(to + j) - error[r] * load4(factor + j));
-      } else {
-        for (int64_t j = i & ~int64_t{3}; j < block.size; j += 4)
-          store4(to + j, load4(to + j) - error[r] * load4(factor + j) + w[r] * load4(drift + j));
-      }
+      for (int64_t j = i & ~int64_t{3}; j < block.size; j += 4)
+        store4(to + j, load4(to + j) - error[r] * load4(factor + j));
     }
   }
 
@@ -122,10 +113,9 @@ struct Tile {
       for (int64_t r = 0; r < count; ++r) {
         walk.codes[(row + r) * in + at] = static_cast<uint8_t>(step[r] - grids.low[r]);
         *block.errors.at(row + r, i) = error[r];
-        if (block.rounded.data != nullptr) *block.rounded.at(row + r, i) = w[r];
         loss[r] += double{error[r]} * error[r] / 2;
       }
-      spread(i, error, w);
+      spread(i, error);
     }
   }
 };
@@ -134,14 +124,12 @@ struct Tile {
 
 double round_blocks(Queue& queue, const Ops& ops, const GptqWalk& walk) {
   const int64_t out = walk.weights.rows(), in = walk.weights.cols();
-  const bool drifts = walk.drift.data != nullptr;
-  std::vector<float> errors(out * kGptqBlock), rounded(drifts ? errors.size() : 0);
+  std::vector<float> errors(out * kGptqBlock);
   std::vector<double> losses(out);
   const std::vector<int64_t> bounds = block_bounds(walk.order, kGptqBlock);
   for (size_t b = 0; b + 1 < bounds.size(); ++b) {
     Block block(walk, bounds[b], bounds[b + 1]);
     block.errors = {errors.data(), {out, block.size}, {kGptqBlock, 1}};
-    if (drifts) block.rounded = {rounded.data(), {out, block.size}, {kGptqBlock, 1}};
     queue.pool().each((out + kRows - 1) / kRows, [&](int64_t item, int) {
       Tile tile(walk, block, item * kRows);
       tile.run();
@@ -149,15 +137,13 @@ double round_blocks(Queue& queue, const Ops& ops, const GptqWalk& walk) {
     });
     const int64_t end = bounds[b + 1];
     if (end == in) break;
-    const auto right = [&](ConstMat m) {
-      return ConstMat(m.at(block.begin, end), {block.size, in - end}, {m.stride[0], 1});
-    };
-    const Mat later(walk.weights.at(0, end), {out, in - end}, {walk.weights.stride[0], 1});
-    ops.gemm(
-        queue,
-        {.a = block.errors, .b = right(walk.factor), .c = later, .alpha = -1, .into = Into::add});
-    if (drifts)
-      ops.gemm(queue, {.a = block.rounded, .b = right(walk.drift), .c = later, .into = Into::add});
+    ops.gemm(queue, {.a = block.errors,
+                     .b = {walk.factor.at(block.begin, end),
+                           {block.size, in - end},
+                           {walk.factor.stride[0], 1}},
+                     .c = {walk.weights.at(0, end), {out, in - end}, {walk.weights.stride[0], 1}},
+                     .alpha = -1,
+                     .into = Into::add});
   }
   double loss = 0;
   for (const double l : losses) loss += l;

@@ -17,7 +17,6 @@ struct GptqWalk {
   GridRule rule;
   Mat weights;      // [out, in]; what is left to round, scratch afterwards
   ConstMat factor;  // [in, in] upper: U of linear_algebra.h
-  ConstMat drift;   // [in, in] strictly upper: w_i · drift_ij joins w_j; data null: none
   // [in] what an error at a position costs, for the search of ranges; empty: they are not searched
   // but where the rule says so.
   std::span<const float> importance;

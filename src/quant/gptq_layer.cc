@@ -15,7 +15,7 @@ void solve(LayerJob& job, const StoredMatrix& matrix, Moments& moments, bool las
   const MatrixPlan& plan = job.plan_of(matrix);
   if (plan.dense) return;
   const std::vector<float> values = job.work.values(matrix);
-  GptqResult result = solve(job.queue, job.ops, job.recipe, plan, values, moments, last);
+  GptqResult result = solve({job.queue, job.ops, job.recipe, plan, values, last}, moments);
   MatrixReport report;
   report.damp = result.damp;
   report.fell_back = result.rounded;

@@ -120,16 +120,13 @@ ConstMat columns(ConstMat m, int64_t begin, int64_t end) {
   return {m.data + begin, {m.rows(), end - begin}, {m.stride[0], 1}};
 }
 
-// gradient [out, end - begin] = (W - Q) · H, and what drift joins to it.
+// gradient [out, size] = (W - Q) · H, columns from `begin` on.
 void find_gradient(Queue& queue, const Ops& ops, const GptqRefinement& r, int64_t begin,
                    Mat gradient) {
   const int64_t end = begin + gradient.cols();
   ops.gemm(
       queue,
       {.a = r.errors, .b = columns(r.hessian, begin, end), .c = gradient, .form = GemmForm::atb});
-  if (r.drift.data == nullptr) return;
-  ops.gemm(queue,
-           {.a = r.weights, .b = columns(r.drift, begin, end), .c = gradient, .into = Into::add});
 }
 
 // Of the group at positions [begin, end), which no block holds.

@@ -9,7 +9,6 @@ struct GptqRefinement {
   const GptqWalk& walk;  // its codes and grids; its own weights are not looked at
   ConstMat weights;      // [out, in] in the order's positions
   ConstMat hessian;      // [in, in] H, whole and symmetric
-  ConstMat drift;        // [in, in] joins weights · drift to the gradient; data null: none
   Mat errors;            // [in, out] (W - Q)ᵀ, kept up to date
 };
 

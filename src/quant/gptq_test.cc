@@ -268,6 +268,25 @@ TEST_F(Gptq, rounds_to_nearest_what_no_damping_mends) {
   }
 }
 
+TEST_F(Gptq, takes_the_smallest_matrices) {
+  for (int64_t in : {1, 2, 5, 129}) {
+    for (int64_t out : {1, 5}) {
+      for (int64_t group : {1, 3, 128, 200}) {
+        for (bool desc_act : {false, true}) {
+          const Problem p(out, in, 13);
+          const QuantizedMatrix m =
+              run(p, {.bits = 8, .group_size = group, .desc_act = desc_act}).matrix;
+          EXPECT_EQ(m.groups(), (in + std::min(group, in) - 1) / std::min(group, in));
+          for (int64_t o = 0; o < out; ++o) {
+            for (int64_t k = 0; k < in; ++k)
+              EXPECT_NEAR(m.value(o, k), p.weights[o * in + k], 0.02) << in << ", " << group;
+          }
+        }
+      }
+    }
+  }
+}
+
 TEST_F(Gptq, gives_codes_and_scales_even_to_weights_that_are_not_finite) {
   Problem p(4, 64, 12);
   p.weights[3] = std::numeric_limits<float>::quiet_NaN();

@@ -93,7 +93,7 @@ struct Search {
     bool better = offer(grid);
     for (const int step : {-1, 1}) {
       const int zero = grid.zero + step;
-      const bool asked = rule.bits == 2 && !rule.symmetric;
+      const bool asked = !rule.symmetric && rule.bits <= (rule.mse > 0 ? 2 : 4);
       if (asked && zero >= rule.lowest_zero && zero < 1 << rule.bits)
         better |= offer(Grid{grid.scale, zero});
     }

@@ -36,7 +36,8 @@ float storable_scale(float scale, DType dtype);
 // <= 8. Values that are not finite count as 0.
 //
 // With `importance` (one for each value) the errors of the search count so often; where the rule
-// asks for none, one from coarse to fine for the least Σ importance · error² is made.
+// asks for none, one from coarse to fine for the least Σ importance · error² is made, with those
+// zeros up to 4 bits.
 Grid fit_range(std::span<const float> group, const GridRule& rule,
                std::span<const float> importance = {});
 

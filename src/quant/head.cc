@@ -37,7 +37,7 @@ HeadOutcome quantize_head(const HeadJob& job) {
       job.recipe.method == Recipe::Method::gptq || job.recipe.method == Recipe::Method::awq_gptq;
   if (hessian) {
     Moments moments = moments_of(job);
-    GptqResult result = solve(job.queue, job.ops, job.recipe, job.plan, values, moments, true);
+    GptqResult result = solve({job.queue, job.ops, job.recipe, job.plan, values, true}, moments);
     outcome.report.damp = result.damp;
     outcome.report.fell_back = result.rounded;
     outcome.matrix = std::move(result.matrix);

@@ -35,7 +35,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr uint64_t kCopyBytes = uint64_t{8} << 20;
 constexpr uint64_t kMaxCompanionBytes = uint64_t{128} << 20;
-constexpr uint64_t kMemoryBytes = uint64_t{1} << 30;  // where nobody knows how much is free
+constexpr uint64_t kMemoryBytes = uint64_t{1} << 30;    // where nobody knows how much is free
 constexpr int64_t kRangeRows = 2048, kFewestRows = 64;  // of a range where not all rows fit
 
 double seconds_since(Clock::time_point start) {

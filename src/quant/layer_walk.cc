@@ -93,9 +93,9 @@ void LayerWalk::layer(const Model& model, int64_t layer, const SampleRange& rang
 }
 
 void LayerWalk::block(const Model& model, int64_t layer, Block block, const SampleRange& range,
-                      ConstMat in, Mat out, const Tap* tap) {
+                      ConstMat in, Mat out) {
   prepare(range);
-  forward_block(walk(model, layer, range.rows, tap), layer, block, in, out);
+  forward_block(walk(model, layer, range.rows, nullptr), layer, block, in, out);
 }
 
 void LayerWalk::head_input(const Model& model, const SampleRange& range, Mat x, Mat y) {

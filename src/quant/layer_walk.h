@@ -34,8 +34,9 @@ class LayerWalk {
   // x = layer(x). `model` holds this layer.
   void layer(const Model& model, int64_t layer, const SampleRange& range, Mat x,
              const Tap* tap = nullptr);
+  // out = one block of a layer.
   void block(const Model& model, int64_t layer, Block block, const SampleRange& range, ConstMat in,
-             Mat out, const Tap* tap = nullptr);
+             Mat out);
   // y = the head's input. `model` holds its head.
   void head_input(const Model& model, const SampleRange& range, Mat x, Mat y);
 

@@ -46,8 +46,8 @@ void Moments::add_drift(ConstMat original, ConstMat x) {
                      .into = Into::add});
 }
 
-GptqResult solve(Queue& queue, const Ops& ops, const Recipe& recipe, const MatrixPlan& plan,
-                 std::span<const float> values, Moments& moments, bool last) {
+GptqResult solve(const SolveJob& job, Moments& moments) {
+  const auto& [queue, ops, recipe, plan, values, last] = job;
   const QuantSettings& settings = plan.layout.settings;
   const bool desc_act = recipe.desc_act && (settings.act_order || recipe.static_groups);
   std::vector<float> weights(values.begin(), values.end());

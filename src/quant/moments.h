@@ -35,7 +35,14 @@ class Moments {
 };
 
 // GPTQ of one matrix as recipe and plan say. `last`: nobody needs the moments any more.
-GptqResult solve(Queue& queue, const Ops& ops, const Recipe& recipe, const MatrixPlan& plan,
-                 std::span<const float> values, Moments& moments, bool last);
+struct SolveJob {
+  Queue& queue;
+  const Ops& ops;
+  const Recipe& recipe;
+  const MatrixPlan& plan;
+  std::span<const float> values;  // [out, in]
+  bool last = false;
+};
+GptqResult solve(const SolveJob& job, Moments& moments);
 
 }  // namespace octavo::quant

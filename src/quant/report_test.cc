@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <fstream>
 #include <limits>
 
 #include "base/json.h"
@@ -72,6 +74,29 @@ TEST(ReportJson, holds_everything_and_is_json_even_of_infinities) {
   EXPECT_EQ(json["layers"].size(), 3u);
   EXPECT_EQ(json["scales"][0]["largest"], 2);
   EXPECT_EQ(json["evaluation"]["kl_divergence"], 0.0123);
+}
+
+TEST(ReadReport, gives_back_the_figures_of_a_finished_job) {
+  const auto folder = std::filesystem::path(testing::TempDir()) / "read-report";
+  std::filesystem::create_directories(folder);
+  const Recipe recipe{.method = Recipe::Method::gptq, .format = QuantFormat::gptq_v2, .bits = 3};
+  write_report(folder, recipe, full_report());
+  const auto job = read_report(folder);
+  ASSERT_TRUE(job.has_value());
+  EXPECT_EQ(job->recipe, recipe);
+  EXPECT_EQ(report_json(recipe, job->report)["evaluation"],
+            report_json(recipe, full_report())["evaluation"]);
+  EXPECT_EQ(report_json(recipe, job->report)["layers"],
+            report_json(recipe, full_report())["layers"]);
+  EXPECT_EQ(job->report.matrices.size(), 6u);
+  EXPECT_EQ(job->report.matrices[0].output_error, 0.01);
+  EXPECT_EQ(job->report.bytes_after, 1'000'000u);
+  for (const char* damaged : {"{}", "[", "{\"recipe\": {}, \"matrices\": 3}", "null"}) {
+    std::ofstream(folder / "quantization_report.json") << damaged;
+    EXPECT_FALSE(read_report(folder).has_value()) << damaged;
+  }
+  std::filesystem::remove_all(folder);
+  EXPECT_FALSE(read_report(folder).has_value());
 }
 
 }  // namespace

@@ -76,6 +76,9 @@ class QuantizeOptions(unittest.TestCase):
         self.assertLess(answer["runs"][0]["bytes_after"], answer["runs"][2]["bytes_after"])
         self.assertTrue((self.folder / "eight" / "config.json").is_file())
         self.assertIn("failed: no such model", Path(answer["html"]).read_text())
+        again = octavo("quantize", "--batch", batch, "--resume", "--json")
+        self.assertIn("four: done before", again.stderr)
+        self.assertEqual(json.loads(again.stdout)["runs"][0], answer["runs"][0])
 
     def test_a_batch_names_run_and_field(self) -> None:
         batch = self.write("batch.json", [{"model": str(MODEL), "out": "x", "smaples": 4}])
