@@ -35,7 +35,9 @@ suite parity 75 parity.py --only apertus aquila-alias arcee baichuan-7b biogpt b
 suite tokenizers 5178 tokenizers.py
 suite templates 4576 templates.py
 suite hostile_files 132 hostile_files.py
-suite quantization 56 quantization.py --mode load exchange
+suite quantization 85 quantization.py
+# One event may fail on a machine that others keep busy: what a resume costs in processor time.
+suite interrupt 8 interrupt.py --kills 2
 suite eval 5 eval_check.py
 suite serving 460 serving.py --model "$shared/models/stories260k-llama" \
   --only core,stream,params,logprobs,errors,named,tokens,auth,cli
