@@ -9,6 +9,7 @@ namespace octavo {
 namespace {
 
 constexpr size_t kMaxPatternBytes = 16 << 10;
+constexpr size_t kMostShown = 200;            // bytes of a pattern in a message
 constexpr uint32_t kMatchLimit = 100'000;     // steps; exponential patterns end here
 constexpr uint32_t kHeapLimitKib = 16 << 10;  // of the interpreter
 constexpr uint32_t kNestLimit = 100;          // parentheses
@@ -45,8 +46,10 @@ NamePattern::NamePattern(const std::string& pattern, const std::string& where) {
   if (code->code == nullptr) {
     PCRE2_UCHAR text[256] = {};
     pcre2_get_error_message(error, text, sizeof text);
-    throw Error("no regular expression: " + std::string(reinterpret_cast<char*>(text)), where,
-                "correct it");
+    const std::string why(reinterpret_cast<char*>(text));
+    throw Error(
+        "pattern \"" + pattern.substr(0, kMostShown) + "\" is no regular expression: " + why, where,
+        "correct it at character " + std::to_string(offset));
   }
   code_ = std::move(code);
 }

@@ -12,6 +12,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "cache/kv_cache.h"
+#include "io/companion_files.h"
 #include "io/gguf.h"
 #include "io/quantization_section.h"
 #include "io/shard_writer.h"
@@ -34,7 +35,6 @@ namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 
 constexpr uint64_t kCopyBytes = uint64_t{8} << 20;
-constexpr uint64_t kMaxCompanionBytes = uint64_t{128} << 20;
 constexpr uint64_t kMemoryBytes = uint64_t{1} << 30;    // where nobody knows how much is free
 constexpr int64_t kRangeRows = 2048, kFewestRows = 64;  // of a range where not all rows fit
 
@@ -186,16 +186,7 @@ class Runner {
     write_file_atomically(folder / "config.json", config.dump(2) + "\n");
     if (const std::string file = section_file(recipe_.format); !file.empty())
       write_file_atomically(folder / file, section.dump(2) + "\n");
-    for (const auto& entry : fs::directory_iterator(job_.model)) {
-      const std::string name = entry.path().filename().string();
-      const bool weights = name.ends_with(".safetensors") || name.ends_with(".bin") ||
-                           name.ends_with(".gguf") || name.ends_with(".pt") ||
-                           name.ends_with(".pth") || name.ends_with(".index.json");
-      if (!entry.is_regular_file() || weights || name == "config.json" ||
-          name.starts_with("quantization_report.") || entry.file_size() > kMaxCompanionBytes)
-        continue;
-      write_file_atomically(folder / name, read_file(entry.path(), kMaxCompanionBytes));
-    }
+    copy_companions(job_.model, folder, {});
   }
 
   void copy_rest() {

@@ -1,10 +1,10 @@
 #pragma once
 
-#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "io/name_pattern.h"
 #include "octavo/recipe.h"
 
 namespace octavo::quant {
@@ -15,9 +15,6 @@ class Rules {
   // Throws Error naming the pattern where it is no regular expression. `where` names the file or
   // option.
   Rules(std::vector<Recipe::Rule> rules, const std::string& where);
-  ~Rules();
-  Rules(Rules&&) noexcept;
-  Rules& operator=(Rules&&) noexcept;
 
   // The first rule whose pattern matches from the beginning of `name` (Python's re.match), null
   // where none does. Throws Error for a pattern that takes unreasonably many steps.
@@ -25,10 +22,8 @@ class Rules {
   const std::vector<Recipe::Rule>& all() const { return rules_; }
 
  private:
-  struct Patterns;
   std::vector<Recipe::Rule> rules_;
-  std::unique_ptr<Patterns> patterns_;
-  std::string where_;
+  std::vector<NamePattern> patterns_;
 };
 
 }  // namespace octavo::quant
