@@ -104,6 +104,7 @@ const TensorEntry& PackedMatrix::take_scales(const char* suffix, const std::vect
                                              std::initializer_list<DType> types) {
   const TensorEntry& entry = take(suffix, shape, types);
   layout_.scale_dtype = entry.dtype;
+  scales_ = &entry;
   return entry;
 }
 
@@ -227,7 +228,7 @@ void PackedMatrix::resize_groups(int64_t count, CodeRows& rows) const {
 void PackedMatrix::check_groups(const CodeRows& rows) const {
   const auto finite = [](float v) { return std::isfinite(v); };
   if (std::ranges::all_of(rows.scales, finite) && std::ranges::all_of(rows.offsets, finite)) return;
-  throw Error("scales of " + name_ + " that are not finite", checkpoint_.where(codes().name),
+  throw Error("scales that are not finite", checkpoint_.where(scales_->name),
               "the checkpoint is damaged: fetch it again");
 }
 

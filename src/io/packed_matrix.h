@@ -112,6 +112,7 @@ class PackedMatrix {
  private:
   int64_t granule_;
   std::vector<const TensorEntry*> entries_;  // the codes first
+  const TensorEntry* scales_ = nullptr;
   std::vector<int32_t> group_index_;
 };
 

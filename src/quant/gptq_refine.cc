@@ -30,12 +30,35 @@ void add_scaled(float factor, const float* from, int64_t count, float* to) {
 
 struct Block {
   int64_t begin, size;
-  alignas(16) float hessian[kGptqBlock][kGptqBlock] = {};
+  alignas(16) float hessian[kGptqBlock][kGptqBlock] = {}, diagonal[kGptqBlock] = {};
   Mat gradient;  // [out, size] (W - Q) · H
 
   Block(const GptqRefinement& r, int64_t first, int64_t end) : begin(first), size(end - first) {
-    for (int64_t i = 0; i < size; ++i)
+    for (int64_t i = 0; i < size; ++i) {
       std::copy_n(r.hessian.at(begin + i, begin), size, hessian[i]);
+      diagonal[i] = hessian[i][i];
+    }
+  }
+};
+
+// The groups that lie whole in a block, as they stand there.
+struct Groups {
+  struct Span {
+    int64_t begin, end;
+  };
+  std::vector<Span> spans;
+  int32_t of[kGptqBlock];  // the span of each column, -1: none
+
+  Groups(const GptqOrder& order, int64_t first, int64_t size) {
+    std::fill_n(of, kGptqBlock, -1);
+    for (int64_t i = 0; i < size;) {
+      const int64_t end = order.end_of_group(first + i) - first;
+      if (end > i && end <= size) {
+        std::fill(of + i, of + end, static_cast<int32_t>(spans.size()));
+        spans.push_back({i, end});
+      }
+      i = std::max(end, i + 1);
+    }
   }
 };
 
@@ -43,59 +66,91 @@ struct Block {
 struct Row {
   const GptqRefinement& all;
   const Block& block;
+  const Groups& groups;
   int64_t row;
   alignas(16) float gradient[kGptqBlock] = {}, steps[kGptqBlock] = {};  // steps: code - zero
+  alignas(16) float scale[kGptqBlock] = {}, low[kGptqBlock] = {};       // of each column's grid
+  // steps · H of each group alone, kept up to date once they are known.
+  alignas(16) float products[kGptqBlock][kGptqBlock];
+  bool products_known = false;
 
-  Row(const GptqRefinement& r, const Block& b, int64_t at) : all(r), block(b), row(at) {
+  Row(const GptqRefinement& r, const Block& b, const Groups& g, int64_t at)
+      : all(r), block(b), groups(g), row(at) {
     std::copy_n(block.gradient.at(row), block.size, gradient);
-    for (int64_t i = 0; i < block.size; ++i)
-      steps[i] = static_cast<float>(codes()[i] - grid(i).zero);
+    for (int64_t i = 0; i < block.size; ++i) {
+      scale[i] = grid(i).scale;
+      low[i] = static_cast<float>(-grid(i).zero);
+      steps[i] = static_cast<float>(codes()[i]) + low[i];
+    }
   }
 
   uint8_t* codes() const { return all.walk.codes.data() + row * all.walk.order.in() + block.begin; }
   Grid& grid(int64_t i) const { return all.walk.grid(row, block.begin + i); }
 
+  // The best steps of columns i to i + 3, each alone. What is not a number becomes the highest.
+  F4 wanted(int64_t i, F4 last) const {
+    const F4 curvature = load4(scale + i) * load4(block.diagonal + i), at = load4(steps + i);
+    const F4 best = at + load4(gradient + i) / curvature, bottom = load4(low + i);
+    return curvature > 0 ? round4(max4(min4(best, bottom + last), bottom)) : at;
+  }
+
   bool improve_codes() {
-    const float last = static_cast<float>((1 << all.walk.rule.bits) - 1);
+    const F4 last = splat(static_cast<float>((1 << all.walk.rule.bits) - 1));
     bool any = false;
-    for (int64_t i = 0; i < block.size; ++i) {
-      const Grid& g = grid(i);
-      const float curvature = g.scale * block.hessian[i][i];
-      if (!(curvature > 0)) continue;
-      const float low = static_cast<float>(-g.zero);
-      // Not std::clamp: what is not a number shall become one.
-      const float wanted = std::max(low, std::min(low + last, steps[i] + gradient[i] / curvature));
-      const float step = round4(splat(wanted))[0];
-      if (step == steps[i]) continue;
-      add_scaled((steps[i] - step) * g.scale, block.hessian[i], block.size, gradient);
-      steps[i] = step;
-      any = true;
+    for (int64_t first = 0; first < block.size; first += 4) {
+      // A change moves the gradient of the columns after it: look again.
+      for (int64_t lane = 0; lane < 4;) {
+        const F4 best = wanted(first, last), now = load4(steps + first);
+        while (lane < 4 && (first + lane >= block.size || best[lane] == now[lane])) ++lane;
+        if (lane == 4) break;
+        change_step(first + lane, best[lane]);
+        any = true;
+        ++lane;
+      }
     }
     return any;
   }
 
-  // Of the group at columns [begin, end) of the block.
-  bool improve_group(int64_t begin, int64_t end) {
-    alignas(16) float product[kGptqBlock] = {};  // steps · H
-    for (int64_t i = begin; i < end; ++i) {
-      if (steps[i] != 0) add_scaled(steps[i], block.hessian[i], block.size, product);
+  void change_step(int64_t i, float step) {
+    const float change = step - steps[i];
+    add_scaled(-change * scale[i], block.hessian[i], block.size, gradient);
+    if (products_known && groups.of[i] >= 0)
+      add_scaled(change, block.hessian[i], block.size, products[groups.of[i]]);
+    steps[i] = step;
+  }
+
+  void find_products() {
+    constexpr int64_t kAcross = 32;  // sums that stay in registers
+    for (size_t g = 0; g < groups.spans.size(); ++g) {
+      const auto [begin, end] = groups.spans[g];
+      for (int64_t j = 0; j < block.size; j += kAcross) {
+        F4 sums[kAcross / 4] = {};
+        for (int64_t i = begin; i < end; ++i) {
+          const F4 step = splat(steps[i]);
+          for (int64_t v = 0; v < kAcross / 4; ++v)
+            sums[v] += step * load4(block.hessian[i] + j + 4 * v);
+        }
+        for (int64_t v = 0; v < kAcross / 4; ++v) store4(products[g] + j + 4 * v, sums[v]);
+      }
     }
-    double slope = 0, curvature = 0;
-    for (int64_t i = begin; i < end; ++i) {
-      slope += double{steps[i]} * gradient[i];
-      curvature += double{steps[i]} * product[i];
-    }
-    const float change = improve_scale(grid(begin), slope, curvature, all.walk.rule.scale_dtype);
-    if (change != 0) add_scaled(-change, product, block.size, gradient);
-    return change != 0;
+    products_known = true;
   }
 
   bool improve_scales() {
+    if (!products_known) find_products();
     bool any = false;
-    for (int64_t i = 0; i < block.size;) {
-      const int64_t end = all.walk.order.end_of_group(block.begin + i) - block.begin;
-      if (end > i && end <= block.size) any |= improve_group(i, end);
-      i = std::max(end, i + 1);
+    for (size_t g = 0; g < groups.spans.size(); ++g) {
+      const auto [begin, end] = groups.spans[g];
+      double slope = 0, curvature = 0;
+      for (int64_t i = begin; i < end; ++i) {
+        slope += double{steps[i]} * gradient[i];
+        curvature += double{steps[i]} * products[g][i];
+      }
+      const float change = improve_scale(grid(begin), slope, curvature, all.walk.rule.scale_dtype);
+      if (change == 0) continue;
+      add_scaled(-change, products[g], block.size, gradient);
+      std::fill(scale + begin, scale + end, grid(begin).scale);
+      any = true;
     }
     return any;
   }
@@ -107,10 +162,9 @@ struct Row {
       if (sweep == kSweeps - 1) improve_codes();
     }
     for (int64_t i = 0; i < block.size; ++i) {
-      const Grid& g = grid(i);
-      codes()[i] = static_cast<uint8_t>(steps[i] + static_cast<float>(g.zero));
+      codes()[i] = static_cast<uint8_t>(steps[i] - low[i]);
       *all.errors.at(block.begin + i, row) =
-          *all.weights.at(row, block.begin + i) - steps[i] * g.scale;
+          *all.weights.at(row, block.begin + i) - steps[i] * scale[i];
     }
   }
 };
@@ -186,10 +240,11 @@ void refine(Queue& queue, const Ops& ops, const GptqRefinement& r) {
   const std::vector<int64_t> bounds = block_bounds(r.walk.order, kGptqBlock);
   for (size_t b = 0; b + 1 < bounds.size(); ++b) {
     Block block(r, bounds[b], bounds[b + 1]);
+    const Groups groups(r.walk.order, block.begin, block.size);
     block.gradient = {gradient.data(), {out, block.size}, {kGptqBlock, 1}};
     find_gradient(queue, ops, r, block.begin, block.gradient);
     queue.pool().split(out, 16, [&](int64_t begin, int64_t end, int) {
-      for (int64_t row = begin; row < end; ++row) Row(r, block, row).run();
+      for (int64_t row = begin; row < end; ++row) Row(r, block, groups, row).run();
     });
   }
   for (int64_t i = 0; i < in;) {

@@ -88,13 +88,13 @@ struct Search {
     best = grid;
     return true;
   }
-  void offer(float part) {
+  // `zeros`: how far beside the exact zero point others are tried.
+  void offer(float part, int zeros) {
     const Grid grid = grid_of({range.low * part, range.high * part}, rule);
     bool better = offer(grid);
-    for (const int step : {-1, 1}) {
+    for (const int step : {-zeros, zeros}) {
       const int zero = grid.zero + step;
-      const bool asked = !rule.symmetric && rule.bits <= (rule.mse > 0 ? 2 : 4);
-      if (asked && zero >= rule.lowest_zero && zero < 1 << rule.bits)
+      if (step != 0 && zero >= rule.lowest_zero && zero < 1 << rule.bits)
         better |= offer(Grid{grid.scale, zero});
     }
     if (better) share = part;
@@ -125,15 +125,17 @@ Grid fit_range(std::span<const float> group, const GridRule& rule,
   const float power = rule.mse > 0 ? rule.mse : 2;
   Search search{.errors = {group, importance, rule.bits, power}, .range = range, .rule = rule};
   search.best = grid_of(range, rule);
-  search.offer(1);
+  const int zeros = rule.bits == 2 && !rule.symmetric ? 1 : 0;
+  search.offer(1, zeros);
   if (rule.mse > 0) {
-    for (int i = 1; i < 80; ++i) search.offer(1 - static_cast<float>(i) / 100);
+    for (int i = 1; i < 80; ++i) search.offer(1 - static_cast<float>(i) / 100, zeros);
     return search.best;
   }
-  for (int i = 1; i < 14; ++i) search.offer(1 - static_cast<float>(i) / 20);
+  for (int i = 1; i < 14; ++i) search.offer(1 - static_cast<float>(i) / 20, zeros);
   for (const float step : {0.025f, 0.0125f}) {
     const float middle = search.share;
-    for (const float sign : {-1.0f, 1.0f}) search.offer(middle + sign * step);
+    const int beside = rule.bits <= 4 && !rule.symmetric ? 1 : 0;
+    for (const float sign : {-1.0f, 1.0f}) search.offer(middle + sign * step, beside);
   }
   return search.best;
 }

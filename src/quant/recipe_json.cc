@@ -8,7 +8,8 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/spelling.h"
-#include "io/compressed_tensors.h"
+#include "io/quantization.h"
+#include "io/section_fields.h"
 #include "octavo/error.h"
 #include "quant/rules.h"
 
@@ -173,13 +174,17 @@ std::string literal(std::string_view name) {
 
 // A compressed-tensors section with one group.
 void read_groups(RecipeSettings& s, const Json& section, const std::string& where) {
-  const CompressedTensors packed = CompressedTensors::parse(section, where);
+  const Quantization stored = parse_compressed_tensors(section, where);
+  const Json* groups = section::at(section, "config_groups");
+  if (!stored.packed || groups == nullptr || groups->size() != 1)
+    section::fail(where, "config_groups", "not exactly one group of packed settings",
+                  "say what differs with dynamic rules");
   s.format = QuantFormat::compressed_tensors;
-  s.bits = packed.bits;
-  s.group_size = packed.group_size;
-  s.symmetric = packed.symmetric;
+  s.bits = stored.packed->bits;
+  s.group_size = stored.packed->group_size;
+  s.symmetric = stored.packed->symmetric;
   std::vector<Recipe::Rule> rules;
-  for (const std::string& name : packed.ignore) {
+  for (const std::string& name : section::texts(section, "ignore", where)) {
     if (name == "lm_head")
       s.head = false;
     else if (name.starts_with("re:"))

@@ -7,12 +7,14 @@ packages are missing: they are too large for tests/requirements.txt."""
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 OCTAVO = sys.argv[1]
+os.environ.setdefault("TORCHDYNAMO_DISABLE", "1")   # GPTQModel compiles each kernel for minutes otherwise
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "end_to_end"))
 try:
     import numpy as np

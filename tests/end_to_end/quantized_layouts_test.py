@@ -117,7 +117,7 @@ def compressed(name: str, m: Matrix) -> Tensors:
 def save(folder: Path, config: dict, tensors: Tensors) -> Path:
     folder.mkdir(parents=True)
     (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
-    codes = {"float32": "F32", "float16": "F16", "int32": "I32", "int16": "I16", "int64": "I64"}
+    codes = {"float32": "F32", "float16": "F16", "int32": "I32", "int16": "I16", "int64": "I64", "uint8": "F8_E4M3"}
     header, data = {}, bytearray()
     for name, value in tensors.items():
         raw = np.ascontiguousarray(value).tobytes()
@@ -332,6 +332,40 @@ class QuantizedLayoutsTest(unittest.TestCase):
         self.assertEqual(sorted(index["weight_map"]), sorted(meant))
         self.same(read(out), meant)
         self.assertEqual(self.octavo("dequantize", model, self.fresh(), "--shard-size", "big").returncode, 2)
+
+    def test_scales_of_activations_are_refused_unless_ones(self) -> None:
+        case = Case("awq-gemm", awq_gemm, awq_section("gemm"))
+        for value, words in ((1, ""), (2, "model.layers.0.mlp.act.scales")):
+            model, _ = self.packed(case)
+            tensors = {name: tensor.copy() for name, tensor in read(model).items()} | {"model.layers.0.mlp.act.scales": np.full(128, value, np.float16)}
+            bad = save(self.fresh(), CONFIG | {"quantization_config": case.section}, tensors)
+            ids = self.work / "one.jsonl"
+            ids.write_text('{"name": "p", "ids": [3]}\n', encoding="utf-8")
+            done = self.octavo("logits", bad, "--ids", ids, "--out", self.fresh())
+            self.assertEqual(done.returncode, 2 if words else 0, done.stderr)
+            self.assertIn(words, done.stderr)
+
+    def test_groups_without_a_kernel_are_told_while_loading(self) -> None:
+        section = gptq_section("gptq_v2", 4, True, False) | {"group_size": 8}
+        tensors = self.plain()
+        for seed, (name, shape) in enumerate((f"model.layers.{i}.{name}", shape) for i in range(2) for name, shape in LINEAR.items()):
+            tensors |= gptq("gptq_v2")(name, Matrix(shape, 4, 8, True, False, seed))
+        model, ids = save(self.fresh(), CONFIG | {"quantization_config": section}, tensors), self.work / "one.jsonl"
+        ids.write_text('{"name": "p", "ids": [3]}\n', encoding="utf-8")
+        done = self.done("logits", model, "--ids", ids, "--out", self.fresh())
+        self.assertEqual(done.stderr.count("int4 g8 in plain rows"), 1, done.stderr)
+
+    def test_8_bit_floats_become_dense_too(self) -> None:
+        tensors, meant, random = self.plain(), self.plain(), np.random.default_rng(5)
+        byte = np.arange(256, dtype=np.uint8)
+        exponent, mantissa = (byte >> 3 & 15).astype(int), (byte & 7).astype(float)
+        value = np.where(exponent == 0, mantissa * 2.0**-9, (1 + mantissa / 8) * 2.0**(exponent - 7)) * np.where(byte & 128, -1, 1)
+        for name, shape in ((f"model.layers.{i}.{name}", shape) for i in range(2) for name, shape in LINEAR.items()):
+            codes, scale = random.integers(0, 0x70, shape, dtype=np.uint8), np.float32(random.random() + 0.5)
+            tensors |= {name + ".weight": codes, name + ".weight_scale": np.array([scale], np.float32), name + ".input_scale": np.array([1], np.float32)}
+            meant[name + ".weight"] = (value[codes] * scale).astype(np.float32)
+        model = save(self.fresh(), CONFIG | {"quantization_config": {"quant_method": "fp8", "activation_scheme": "static"}}, tensors)
+        self.same(self.dequantized(model), meant, 1e-6)
 
     def test_fused_matrices_with_act_order_run(self) -> None:
         """Phi-3 keeps q, k, v and gate, up in one matrix each: one order for all their parts."""
