@@ -130,8 +130,9 @@ class Runner {
       folder.commit();
       return std::move(report_);
     } catch (const Error& error) {
-      // What failed on the way (a full disk) may be gone on with; a wrong request may not.
-      if (error.kind() == Error::Kind::request) folder.discard();
+      // What failed on the way (a full disk) may be gone on with, and so may layers that are done.
+      const bool begun = journal_ != nullptr && layers_done() > 0;
+      if (error.kind() == Error::Kind::request && !begun) folder.discard();
       throw;
     }
   }
