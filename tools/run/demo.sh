@@ -53,7 +53,7 @@ run_demo() {
   demo_dir=$(mktemp -d)
 
   say "quantizing $model to 4 bits"
-  "$octavo" quantize "$model" "$demo_dir/demo-int4" --method rtn --bits 4 --group-size 64
+  "$octavo" quantize "$model" "$demo_dir/demo-int4" --method awq_gptq --samples 32 --seq-len 256 --bits 4 --group-size 64
 
   say 'perplexity on text that it was not trained on'
   "$octavo" eval "$demo_dir/demo-int4" --baseline "$model" --tasks perplexity \
