@@ -120,7 +120,10 @@ QuantizeReport quantize_model(const QuantizeOptions& options, Prepared prepared)
   ThreadPool pool(options.model.threads);
   Progress bar("quantizing", "layers", 0);
   const QuantizeProgress progress{
-      .report = [&](const std::string&, int64_t done, int64_t all) { bar.update(done, all); }};
+      .report = [&](const std::string& what, int64_t done, int64_t all) {
+        bar.note(what);
+        bar.update(done, all);
+      }};
   return quantize(job, cpu::exact_ops(usable_features()), pool, progress);
 }
 

@@ -9,6 +9,7 @@
 #include <system_error>
 #include <utility>
 
+#include "base/file_error.h"
 #include "octavo/error.h"
 
 namespace octavo {
@@ -16,20 +17,13 @@ namespace {
 
 namespace fs = std::filesystem;
 
-[[noreturn]] void fail(const char* doing, const fs::path& path, int code) {
-  const bool space = code == ENOSPC || code == EDQUOT || code == EFBIG;
-  throw Error(std::string(doing) + ": " + std::strerror(code), path.string(),
-              space ? "free some space or write elsewhere" : "check the folder and its permissions",
-              Error::Kind::failure);
-}
-
 void sync_path(const fs::path& path, int flags) {
   const int fd = ::open(path.c_str(), flags | O_CLOEXEC);
-  if (fd < 0) fail("cannot open to sync", path, errno);
+  if (fd < 0) fail_io("cannot open to sync", path, errno);
   const int code = ::fsync(fd) != 0 ? errno : 0;
   ::close(fd);
   // Some network file systems refuse fsync on folders; the rename holds there all the same.
-  if (code != 0 && code != EINVAL && code != ENOTSUP) fail("cannot sync", path, code);
+  if (code != 0 && code != EINVAL && code != ENOTSUP) fail_io("cannot sync", path, code);
 }
 
 fs::path folder_of(const fs::path& path) {
@@ -50,7 +44,7 @@ AtomicFile::AtomicFile(fs::path path)
     throw Error("is a folder", path_.string(), "give the name of a file");
   }
   fd_ = ::open(temporary_.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-  if (fd_ < 0) fail("cannot create", path_, errno);
+  if (fd_ < 0) fail_io("cannot create", path_, errno);
 }
 
 AtomicFile::~AtomicFile() {
@@ -65,18 +59,12 @@ void AtomicFile::write(std::span<const std::byte> bytes) {
 }
 
 void AtomicFile::write_at(uint64_t offset, std::span<const std::byte> bytes) {
-  while (!bytes.empty()) {
-    const ssize_t wrote = ::pwrite(fd_, bytes.data(), bytes.size(), static_cast<off_t>(offset));
-    if (wrote < 0 && errno == EINTR) continue;
-    if (wrote <= 0) fail("cannot write", path_, wrote < 0 ? errno : ENOSPC);
-    offset += static_cast<uint64_t>(wrote);
-    bytes = bytes.subspan(static_cast<size_t>(wrote));
-  }
+  if (!write_fully(fd_, offset, bytes)) fail_io("cannot write", path_, errno);
 }
 
 void AtomicFile::commit() {
-  if (::fsync(fd_) != 0) fail("cannot sync", path_, errno);
-  if (::rename(temporary_.c_str(), path_.c_str()) != 0) fail("cannot rename", path_, errno);
+  if (::fsync(fd_) != 0) fail_io("cannot sync", path_, errno);
+  if (::rename(temporary_.c_str(), path_.c_str()) != 0) fail_io("cannot rename", path_, errno);
   ::close(std::exchange(fd_, -1));
   sync_path(folder_of(path_), O_RDONLY | O_DIRECTORY);
 }
@@ -97,7 +85,7 @@ AtomicDirectory::AtomicDirectory(fs::path final_path, std::string_view key, Star
   if (start == Start::fresh) fs::remove_all(work_, code);
   resumed_ = fs::is_directory(work_, code);
   if (!resumed_ && !fs::create_directories(work_, code)) {
-    fail("cannot create", final_, code ? code.value() : EEXIST);
+    fail_io("cannot create", final_, code ? code.value() : EEXIST);
   }
 }
 
@@ -108,7 +96,7 @@ void AtomicDirectory::commit() {
   }
   sync_path(work_, O_RDONLY | O_DIRECTORY);
   // rename(2) replaces an empty folder and refuses a full one.
-  if (::rename(work_.c_str(), final_.c_str()) != 0) fail("cannot rename", final_, errno);
+  if (::rename(work_.c_str(), final_.c_str()) != 0) fail_io("cannot rename", final_, errno);
   sync_path(folder_of(final_), O_RDONLY | O_DIRECTORY);
 }
 

@@ -58,6 +58,7 @@ std::string Progress::text() const {
     const double left = elapsed * static_cast<double>(total_ - done_) / static_cast<double>(done_);
     line += ", about " + duration(left) + " left";
   }
+  if (!note_.empty()) line += ", " + note_;
   return line;
 }
 

@@ -35,12 +35,14 @@ class Progress {
   // nothing.
   void update(int64_t done, int64_t total);
   void update(int64_t done) { update(done, total_); }
+  // What stands behind the figures from now on: "layer 3, error 0.0012".
+  void note(std::string text) { note_ = std::move(text); }
   void finish();  // removes the bar
 
  private:
   std::string text() const;
 
-  std::string label_, unit_;
+  std::string label_, unit_, note_;
   int64_t done_ = 0, total_;
   Style style_;
   std::function<Clock::time_point()> now_;

@@ -54,6 +54,16 @@ TEST(Progress, without_a_terminal_prints_a_line_now_and_then) {
   EXPECT_EQ(f.written, "[octavo] evaluating 50/100 windows, about 10 s left\n");
 }
 
+TEST(Progress, ends_with_a_note_where_there_is_one) {
+  Fixture f;
+  Progress progress("quantizing", "layers", 8, f.options(Progress::Style::lines));
+  progress.note("layer 3, error of the last 0.0012");
+  f.time += 10s;
+  progress.update(4);
+  EXPECT_EQ(f.written,
+            "[octavo] quantizing 4/8 layers, about 10 s left, layer 3, error of the last 0.0012\n");
+}
+
 TEST(Progress, learns_its_total_late_and_bears_more_than_the_total) {
   Fixture f;
   Progress progress("loading", "bytes", 0, f.options(Progress::Style::bar));

@@ -10,21 +10,13 @@
 
 #include "base/atomic_file.h"
 #include "base/check.h"
+#include "base/file_error.h"
 #include "base/json.h"
-#include "octavo/error.h"
 
 namespace octavo {
 namespace {
 
 namespace fs = std::filesystem;
-
-[[noreturn]] void fail(const char* doing, const fs::path& path, int code) {
-  const bool space = code == ENOSPC || code == EDQUOT || code == EFBIG;
-  throw Error(
-      std::string(doing) + ": " + std::strerror(code), path.string(),
-      space ? "free some space, then go on with --resume" : "check the folder and its permissions",
-      Error::Kind::failure);
-}
 
 std::string shard_name(size_t i, size_t count) {
   if (count == 1) return "model.safetensors";
@@ -34,13 +26,7 @@ std::string shard_name(size_t i, size_t count) {
 }
 
 void write_all(int fd, uint64_t offset, std::span<const std::byte> bytes, const fs::path& path) {
-  while (!bytes.empty()) {
-    const ssize_t wrote = ::pwrite(fd, bytes.data(), bytes.size(), static_cast<off_t>(offset));
-    if (wrote < 0 && errno == EINTR) continue;
-    if (wrote <= 0) fail("cannot write", path, wrote < 0 ? errno : ENOSPC);
-    offset += static_cast<uint64_t>(wrote);
-    bytes = bytes.subspan(static_cast<size_t>(wrote));
-  }
+  if (!write_fully(fd, offset, bytes)) fail_io("cannot write", path, errno);
 }
 
 // Whether the file begins with this header and has this size.
@@ -92,14 +78,15 @@ ShardWriter::~ShardWriter() {
 
 void ShardWriter::open(Shard& shard, const std::string& header, uint64_t size) const {
   shard.fd = ::open(shard.path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-  if (shard.fd < 0) fail("cannot create", shard.path, errno);
+  if (shard.fd < 0) fail_io("cannot create", shard.path, errno);
   if (holds(shard.fd, header, size)) return;
-  if (::ftruncate(shard.fd, 0) != 0) fail("cannot write", shard.path, errno);
+  if (::ftruncate(shard.fd, 0) != 0) fail_io("cannot write", shard.path, errno);
   if (::fallocate(shard.fd, 0, 0, static_cast<off_t>(size)) != 0) {
     const int code = errno;
-    if (code == ENOSPC || code == EFBIG || code == EDQUOT) fail("cannot write", shard.path, code);
+    if (code == ENOSPC || code == EFBIG || code == EDQUOT)
+      fail_io("cannot write", shard.path, code);
     if (::ftruncate(shard.fd, static_cast<off_t>(size)) != 0)
-      fail("cannot write", shard.path, errno);
+      fail_io("cannot write", shard.path, errno);
   }
   write_all(shard.fd, 0, std::as_bytes(std::span(header)), shard.path);
   shard.dirty = true;
@@ -119,7 +106,7 @@ void ShardWriter::write(std::string_view tensor, uint64_t offset,
 void ShardWriter::sync() {
   for (Shard& shard : shards_) {
     if (!shard.dirty) continue;
-    if (::fdatasync(shard.fd) != 0) fail("cannot sync", shard.path, errno);
+    if (::fdatasync(shard.fd) != 0) fail_io("cannot sync", shard.path, errno);
     shard.dirty = false;
   }
 }

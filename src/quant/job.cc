@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <cstdio>
 #include <memory>
 #include <set>
 
@@ -147,7 +148,7 @@ class Runner {
     if (needs_samples(recipe_)) prepare_states(folder);
     for (const Journal::Layer& layer : journal_->layers()) collect(layer.report);
     while (layers_done() < plan_.layers) run_layer(layers_done());
-    if (recipe_.head) run_head();
+    if (recipe_.head && !plan_.matrices.back().dense) run_head();
     shards_->finish();
     finish_report(folder);
     clean(folder);
@@ -281,7 +282,7 @@ class Runner {
   }
 
   void run_layer(int64_t layer) {
-    say("layer " + std::to_string(layer + 1), layer);
+    say("layer " + std::to_string(layer) + last_error(), layer);
     const auto begin = Clock::now();
     LayerWork work(source_, ops_, pool_, layer);
     LayerJob job{.queue = queue_,
@@ -320,6 +321,15 @@ class Runner {
     if (float_states_ != nullptr) done.float_states = float_states_->advance(layer + 1);
     collect(done.report);
     journal_->finish_layer(std::move(done));
+  }
+
+  // How the layer before went, for the progress bar.
+  std::string last_error() const {
+    if (report_.layers.empty() || report_.layers.back().output_error < 0) return "";
+    char text[64];
+    std::snprintf(text, sizeof text, ", error of the last %.2g",
+                  report_.layers.back().output_error);
+    return text;
   }
 
   void run_head() {

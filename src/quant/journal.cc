@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include "base/file.h"
+#include "base/file_error.h"
 #include "base/json.h"
 #include "octavo/error.h"
 
@@ -18,13 +19,7 @@ namespace fs = std::filesystem;
 
 constexpr uint64_t kMaxBytes = uint64_t{1} << 30;
 
-[[noreturn]] void fail(const char* doing, const fs::path& path, int code) {
-  const bool space = code == ENOSPC || code == EDQUOT || code == EFBIG;
-  throw Error(
-      std::string(doing) + ": " + std::strerror(code), path.string(),
-      space ? "free some space, then go on with --resume" : "check the folder and its permissions",
-      Error::Kind::failure);
-}
+constexpr const char* kWhenFull = "free some space, then go on with --resume";
 
 Json hash_to_json(const std::optional<uint64_t>& hash) {
   return hash ? Json(std::to_string(*hash)) : Json(nullptr);
@@ -42,7 +37,7 @@ Journal::Journal(const fs::path& folder, const std::string& fingerprint) : path_
   if (!resumed) steps_.clear(), layers_.clear();
   fd_ = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | (resumed ? 0 : O_TRUNC),
                0666);
-  if (fd_ < 0) fail("cannot create", path_, errno);
+  if (fd_ < 0) fail_io("cannot create", path_, errno, kWhenFull);
   if (!resumed) append({{"job", fingerprint}});
 }
 
@@ -83,8 +78,8 @@ void Journal::append(const Json& line) {
   // In one write, so that a kill leaves all of it or a line without an end.
   const ssize_t wrote = ::write(fd_, text.data(), text.size());
   if (wrote != static_cast<ssize_t>(text.size()))
-    fail("cannot write", path_, wrote < 0 ? errno : ENOSPC);
-  if (::fdatasync(fd_) != 0) fail("cannot sync", path_, errno);
+    fail_io("cannot write", path_, wrote < 0 ? errno : ENOSPC, kWhenFull);
+  if (::fdatasync(fd_) != 0) fail_io("cannot sync", path_, errno, kWhenFull);
 }
 
 const Json* Journal::step(const std::string& name) const {

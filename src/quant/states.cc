@@ -10,7 +10,7 @@
 #include <utility>
 
 #include "base/check.h"
-#include "octavo/error.h"
+#include "base/file_error.h"
 
 namespace octavo::quant {
 namespace {
@@ -19,28 +19,7 @@ namespace fs = std::filesystem;
 
 constexpr uint64_t kPieceBytes = uint64_t{4} << 20;
 
-[[noreturn]] void fail(const char* doing, const fs::path& path, int code) {
-  const bool space = code == ENOSPC || code == EDQUOT || code == EFBIG;
-  throw Error(
-      std::string(doing) + ": " + std::strerror(code), path.string(),
-      space ? "free some space, then go on with --resume" : "check the folder and its permissions",
-      Error::Kind::failure);
-}
-
-// False with errno set.
-bool write_at(int fd, uint64_t offset, const void* data, uint64_t bytes) {
-  const auto* at = static_cast<const std::byte*>(data);
-  while (bytes > 0) {
-    const ssize_t wrote = ::pwrite(fd, at, bytes, static_cast<off_t>(offset));
-    if (wrote < 0 && errno == EINTR) continue;
-    if (wrote <= 0) {
-      if (wrote == 0) errno = ENOSPC;
-      return false;
-    }
-    offset += static_cast<uint64_t>(wrote), at += wrote, bytes -= static_cast<uint64_t>(wrote);
-  }
-  return true;
-}
+constexpr const char* kWhenFull = "free some space, then go on with --resume";
 
 bool read_at(int fd, uint64_t offset, void* data, uint64_t bytes) {
   auto* at = static_cast<std::byte*>(data);
@@ -113,7 +92,7 @@ fs::path States::file_of(int64_t layer) const {
 
 void States::open_next() {
   next_ = ::open(file_of(next_layer_).c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-  if (next_ < 0) fail("cannot create", file_of(next_layer_), errno);
+  if (next_ < 0) fail_io("cannot create", file_of(next_layer_), errno, kWhenFull);
 }
 
 Mat States::all() {
@@ -129,7 +108,7 @@ void States::read(int64_t first_row, Mat out) const {
   if (in_memory()) {
     std::memcpy(out.data, memory_.data() + offset, bytes);
   } else if (!read_at(current_, offset, out.data, bytes)) {
-    fail("cannot read the hidden states", folder_, errno);
+    fail_io("cannot read the hidden states", folder_, errno, kWhenFull);
   }
 }
 
@@ -144,8 +123,8 @@ void States::write(int64_t first_row, ConstMat in) {
     return;
   }
   if (next_ < 0) open_next();
-  if (!write_at(next_, offset, in.data, bytes))
-    fail("cannot write the hidden states", file_of(next_layer_), errno);
+  if (!write_fully(next_, offset, {reinterpret_cast<const std::byte*>(in.data), bytes}))
+    fail_io("cannot write the hidden states", file_of(next_layer_), errno, kWhenFull);
 }
 
 void States::remove_old(int64_t keep) const {
@@ -175,7 +154,7 @@ std::optional<uint64_t> States::advance(int64_t layer) {
   const fs::path path = file_of(layer);
   const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
   if (fd < 0) return std::nullopt;
-  const bool whole = write_at(fd, 0, memory_.data(), bytes);
+  const bool whole = write_fully(fd, 0, {memory_.data(), bytes});
   ::close(fd);
   if (!whole) {
     std::error_code ignored;
