@@ -247,6 +247,27 @@ TEST(Quantize, gives_the_same_bytes_however_little_memory_it_may_use) {
   }
 }
 
+TEST(Quantize, quantizes_the_head_too_where_asked) {
+  const auto ids = read_ids("llama");
+  const auto dense = read_tensor<float>(kCases / "llama" / "reference.safetensors", "logits");
+  const fs::path out = fs::path(testing::TempDir()) / "octavo_head";
+  using Method = Recipe::Method;
+  for (const Method method : {Method::rtn, Method::awq, Method::gptq}) {
+    fs::remove_all(out);
+    ThreadPool pool(2);
+    QuantizeJob job = small_job(out);
+    job.recipe.method = method;
+    job.recipe.bits = 8;
+    job.recipe.head = true;
+    job.samples = {{ids.begin(), ids.end()}};
+    const QuantizeReport report = quantize(job, reference::ops(), pool);
+    EXPECT_EQ(report.matrices.back().layer, -1);
+    EXPECT_EQ(report.matrices.back().bits, 8);
+    EXPECT_LE(distance(logits_of(out, reference::ops(), ids), dense), 0.5);
+  }
+  fs::remove_all(out);
+}
+
 TEST(Quantize, refuses_what_does_not_fit_and_leaves_nothing) {
   const fs::path out = fs::path(testing::TempDir()) / "octavo_refused";
   for (const char* end : {"", "2", ".tmp-quantize"}) fs::remove_all(out.string() + end);
