@@ -337,7 +337,8 @@ class Loader {
       job.target->zeros = take();
       const std::span<const std::byte> order = take();
       job.target->order = {reinterpret_cast<const int32_t*>(order.data()), order.size() / 4};
-      std::memcpy(const_cast<std::byte*>(order.data()), job.source.order().data(), order.size());
+      if (!order.empty())
+        std::memcpy(const_cast<std::byte*>(order.data()), job.source.order().data(), order.size());
     }
     for (const VectorJob& job : vectors_)
       *job.target = {reinterpret_cast<const float*>(model_.memory.data() + *at++),
