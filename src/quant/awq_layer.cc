@@ -16,6 +16,10 @@ namespace {
 using From = ScaleGroup::From;
 
 constexpr int64_t kSearchRows = 1024;
+// In front of GPTQ, which makes up for much of what scales prevent, they are folded from 4 bits on
+// only where rounding to nearest loses so much less with them; at 3 and 2 bits they help anyway.
+constexpr double kWorthBeforeGptq = 0.8;
+constexpr int kAlwaysWorthBits = 3;
 constexpr size_t kOutliers = 8;  // of a matrix's inputs, for the report
 
 // The role whose set holds the observations of `role`'s input.
@@ -136,6 +140,13 @@ std::vector<MatrixReport::Outlier> outliers_of(const std::vector<float>& mean_ab
   return all;
 }
 
+// Whether found scales are folded where GPTQ follows.
+bool worth_before_gptq(const LayerJob& job, const ScaleGroup& group, const FoundScales& found) {
+  const MatrixPlan& plan = job.plan_of(*job.work.find(group.to.front()));
+  const int bits = plan.dense ? 0 : plan.layout.settings.bits;
+  return bits <= kAlwaysWorthBits || found.loss < kWorthBeforeGptq * found.loss_one;
+}
+
 // Scales are searched and folded; returns what was seen.
 Observations scale_layer(LayerJob& job, bool moments, bool advance) {
   Observations observed =
@@ -152,7 +163,9 @@ Observations scale_layer(LayerJob& job, bool moments, bool advance) {
                                  .loss = scales.loss,
                                  .loss_one = scales.loss_one,
                                  .scales = scales.scales});
-    if (scales.ratio >= 0) folder.fold(group, std::move(scales.scales));
+    const bool gptq_follows = job.recipe.method == Recipe::Method::awq_gptq;
+    if (scales.ratio >= 0 && (!gptq_follows || worth_before_gptq(job, group, scales)))
+      folder.fold(group, std::move(scales.scales));
   }
   return observed;
 }
