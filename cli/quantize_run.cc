@@ -9,7 +9,6 @@
 #include "base/thread_pool.h"
 #include "cache/kv_cache.h"
 #include "cpu/cpu.h"
-#include "io/gguf.h"
 #include "model/companions.h"
 #include "model/source.h"
 #include "octavo/error.h"
@@ -72,23 +71,12 @@ quant::CalibrationFacts facts_of(const quant::Calibration& calibration) {
   return facts;
 }
 
-ModelSource open_model(const fs::path& model) {
-  if (is_gguf(model))
-    throw Error("a GGUF file cannot be quantized again", model.string(),
-                "give the model's full-precision directory");
-  ModelSource source = ModelSource::open(model);
-  if (source.config.has("quantization_config"))
-    throw Error("the model is quantized already", source.config.where(),
-                "give the full-precision model");
-  return source;
-}
-
 // First what is asked for, then the data, which take a while to read.
 Prepared prepare(const QuantizeOptions& options) {
   fs::path model = model_directory(options.model);
   Prepared prepared{.model = model,
                     .recipe = options.recipe.resolve(),
-                    .source = open_model(model),
+                    .source = quant::open_full_precision(model),
                     .calibration = {},
                     .facts = {},
                     .advice = {}};

@@ -90,14 +90,8 @@ class Measurement {
   void round(LayerWork& work, const StoredMatrix& matrix, int bits) {
     Rounding rounding = Rounding::of(job_.plan.find(matrix.name)->layout);
     rounding.bits = bits;
-    std::vector<float> values = work.values(matrix);
-    const auto in = static_cast<size_t>(matrix.shape.in);
-    job_.queue.pool().each(matrix.shape.out, [&](int64_t o, int) {
-      const std::span<float> row = std::span(values).subspan(static_cast<size_t>(o) * in, in);
-      const std::vector<float> exact(row.begin(), row.end());
-      read_back(exact, rounding, std::numeric_limits<float>::infinity(), row);
-    });
-    work.replace(matrix, values);
+    work.replace(matrix,
+                 read_back(job_.queue.pool(), work.values(matrix), matrix.shape.in, rounding));
   }
 
   // Of each row by itself: what follows looks at directions, and a few rows are much longer.

@@ -14,7 +14,6 @@
 #include "base/log.h"
 #include "cache/kv_cache.h"
 #include "io/companion_files.h"
-#include "io/gguf.h"
 #include "io/quantization_section.h"
 #include "io/shard_writer.h"
 #include "octavo/error.h"
@@ -41,19 +40,6 @@ constexpr int64_t kRangeRows = 2048, kFewestRows = 64;  // of a range where not 
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-ModelSource open_source(const fs::path& model) {
-  if (is_gguf(model)) {
-    throw Error("a GGUF file cannot be quantized again", model.string(),
-                "give the model's full-precision directory");
-  }
-  ModelSource source = ModelSource::open(model);
-  if (source.config.has("quantization_config")) {
-    throw Error("the model is quantized already", source.config.where(),
-                "give the full-precision model");
-  }
-  return source;
 }
 
 bool needs_samples(const Recipe& recipe) { return recipe.method != Recipe::Method::rtn; }
@@ -113,7 +99,7 @@ class Runner {
         pool_(pool),
         queue_(pool),
         progress_(progress),
-        source_(open_source(job.model)),
+        source_(open_full_precision(job.model)),
         notes_(checked(job, source_)),
         plan_(make_plan(source_, job.recipe)),
         walk_(queue_, job.samples),

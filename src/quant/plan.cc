@@ -5,6 +5,7 @@
 #include <set>
 
 #include "base/json.h"
+#include "io/gguf.h"
 #include "io/quantization_section.h"
 #include "octavo/error.h"
 #include "quant/rules.h"
@@ -104,6 +105,19 @@ class Planner {
 const MatrixPlan* Plan::find(const std::string& name) const {
   const auto found = std::ranges::find(matrices, name, &MatrixPlan::name);
   return found == matrices.end() ? nullptr : &*found;
+}
+
+ModelSource open_full_precision(const std::filesystem::path& model) {
+  if (is_gguf(model)) {
+    throw Error("a GGUF file cannot be quantized again", model.string(),
+                "give the model's full-precision directory");
+  }
+  ModelSource source = ModelSource::open(model);
+  if (source.config.has("quantization_config")) {
+    throw Error("the model is quantized already", source.config.where(),
+                "give the full-precision model");
+  }
+  return source;
 }
 
 Plan make_plan(const ModelSource& source, const Recipe& recipe) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -33,6 +34,10 @@ struct Plan {
 
   const MatrixPlan* find(const std::string& name) const;
 };
+
+// The model in the directory `model`. Throws Error for a GGUF file and for what is quantized
+// already.
+ModelSource open_full_precision(const std::filesystem::path& model);
 
 // Lays out the output. Throws Error naming matrix and remedy where the recipe does not
 // fit the model.

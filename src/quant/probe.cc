@@ -1,7 +1,6 @@
 #include "quant/probe.h"
 
 #include <algorithm>
-#include <limits>
 
 #include "quant/rounding.h"
 
@@ -30,15 +29,9 @@ Probe::Probe(LayerJob& job)
   for (const StoredMatrix& matrix : job.work.matrices()) {
     const MatrixPlan& plan = job.plan_of(matrix);
     if (plan.dense) continue;
-    const Rounding rounding = Rounding::of(plan.layout);
-    const auto in = static_cast<size_t>(matrix.shape.in);
     const std::vector<float> original = job.work.values(matrix);
-    std::vector<float> values = original;
-    job.pool().each(matrix.shape.out, [&](int64_t o, int) {
-      const std::span<float> row = std::span(values).subspan(static_cast<size_t>(o) * in, in);
-      const auto exact = std::span(original).subspan(static_cast<size_t>(o) * in, in);
-      read_back(exact, rounding, std::numeric_limits<float>::infinity(), row);
-    });
+    const std::vector<float> values =
+        read_back(job.pool(), original, matrix.shape.in, Rounding::of(plan.layout));
     matrices_->note_rounding(matrix, original, values);
     job.work.replace(matrix, values);
   }

@@ -91,6 +91,18 @@ void read_back(std::span<const float> row, const Rounding& r, float limit,
   }
 }
 
+std::vector<float> read_back(ThreadPool& pool, std::span<const float> values, int64_t in,
+                             const Rounding& rounding) {
+  std::vector<float> read(values.size());
+  const auto width = static_cast<size_t>(in);
+  pool.each(static_cast<int64_t>(values.size() / width), [&](int64_t row, int) {
+    const size_t at = static_cast<size_t>(row) * width;
+    read_back(values.subspan(at, width), rounding, std::numeric_limits<float>::infinity(),
+              std::span(read).subspan(at, width));
+  });
+  return read;
+}
+
 QuantizedMatrix round_to_nearest(ThreadPool& pool, std::span<const float> values, int64_t out,
                                  int64_t in, const Rounding& r, std::span<const float> limits) {
   QuantizedMatrix matrix{.out = out,

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "base/thread_pool.h"
 #include "io/quantized_layout.h"
@@ -30,5 +31,9 @@ QuantizedMatrix round_to_nearest(ThreadPool& pool, std::span<const float> values
 // ±limit first.
 void read_back(std::span<const float> row, const Rounding& rounding, float limit,
                std::span<float> result);
+
+// Every row of a matrix [.., in], unclipped, as it would read back after rounding.
+std::vector<float> read_back(ThreadPool& pool, std::span<const float> values, int64_t in,
+                             const Rounding& rounding);
 
 }  // namespace octavo::quant
