@@ -56,7 +56,7 @@ Json describe_load(const ModelSource& source, const ModelOptions& options) {
 
 Json describe_memory(const ModelSpec& spec, const Json& load) {
   Json kv, longest;
-  for (const DType type : {DType::bf16, DType::f32}) {
+  for (const DType type : {DType::f32, DType::bf16, DType::i8, DType::f8_e4m3}) {
     kv[std::string(name(type))] = kv_bytes_per_token(spec, type) * 1000;
     longest[std::string(name(type))] = kv_bytes_per_token(spec, type) * max_sequence_tokens(spec);
   }

@@ -36,6 +36,15 @@ DTypeChoice parse_dtype(const std::string& name) {
   return DTypeChoice::automatic;
 }
 
+std::optional<DType> parse_kv_dtype(const std::string& name) {
+  if (name == "float32") return DType::f32;
+  if (name == "bfloat16") return DType::bf16;
+  if (name == "int8") return DType::i8;
+  if (name == "fp8" || name == "fp8_e4m3") return DType::f8_e4m3;
+  if (name == "fp8_e5m2") return DType::f8_e5m2;
+  return std::nullopt;
+}
+
 CLI::Option* add_model(CLI::App& app, ModelOptions& options) {
   return app
       .add_option("MODEL", options.model,
@@ -55,8 +64,10 @@ void add_model_options(CLI::App& app, ModelOptions& options) {
       ->check(CLI::IsMember({"auto", "float32", "float", "bfloat16", "float16", "half"}));
   app.add_option("--device", options.device, "auto, cpu, cuda, hip or opencl")
       ->check(CLI::IsMember({"auto", "cpu", "cuda", "hip", "opencl"}));
-  app.add_option("--kv-cache-dtype", options.kv_cache_dtype, "auto, float32 or bfloat16")
-      ->check(CLI::IsMember({"auto", "float32", "bfloat16"}));
+  app.add_option("--kv-cache-dtype", options.kv_cache_dtype,
+                 "auto, float32, bfloat16, int8, fp8 (fp8_e4m3) or fp8_e5m2")
+      ->check(
+          CLI::IsMember({"auto", "float32", "bfloat16", "int8", "fp8", "fp8_e4m3", "fp8_e5m2"}));
   app.add_option("--threads", options.threads, "threads; 0: all cores of this process")
       ->check(CLI::Range(0, kMaxThreads));
   app.add_option("--seed", options.seed, "seed of whatever is random");
@@ -101,8 +112,7 @@ RunningModel load(const ModelOptions& options) {
                            }};
   std::unique_ptr<Model> model = load_model(running.directory, ops, *running.pool, load_options);
   progress.finish();
-  if (options.kv_cache_dtype == "float32") model->kv_dtype = DType::f32;
-  if (options.kv_cache_dtype == "bfloat16") model->kv_dtype = DType::bf16;
+  model->kv_dtype = parse_kv_dtype(options.kv_cache_dtype).value_or(model->kv_dtype);
   running.model = std::move(model);
   const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - begin;
   running.load_s = elapsed.count();

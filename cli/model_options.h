@@ -41,6 +41,9 @@ std::filesystem::path model_directory(const ModelOptions& options);
 // The value of --dtype.
 DTypeChoice parse_dtype(const std::string& name);
 
+// The value of --kv-cache-dtype; nullopt: as the model is multiplied.
+std::optional<DType> parse_kv_dtype(const std::string& name);
+
 // The CPU's features that may be used: all, or what OCTAVO_ISA names.
 cpu::Features usable_features();
 

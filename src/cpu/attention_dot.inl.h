@@ -1,11 +1,10 @@
 // Attention products by vdpbf16ps: both factors bf16, sums of pairs in float. Queries (times scale)
 // and probabilities are rounded to bf16 as the cache was; the sum of probabilities takes them as
 // rounded, so weights still add up to one. Half the multiplications of Bf16Kv and no unpacking.
-// Included inside a target region with AVX512-BF16.
+// Included inside a target region with AVX512-BF16, behind attention_tile.inl.h.
 
-struct Bf16Dot {
+struct Bf16Dot : Bf16Kv {
   using Factor = int32_t;  // a pair of bf16
-  static constexpr int64_t kPack = 2;
   static constexpr int64_t kFactors = 1;
   static void store_factors(Factor* to, F v) {
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), (__m256i)_mm512_cvtneps_pbh(v));

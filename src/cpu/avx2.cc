@@ -1,3 +1,4 @@
+#include "cpu/attention_plan.h"
 #include "cpu/kv_layout.h"
 #include "cpu/overlays.h"
 #include "cpu/simd.h"
@@ -18,11 +19,7 @@ namespace {
 //
 #include "cpu/attention.inl.h"
 
-void attention(Queue& queue, const Attention& a) noexcept {
-  if (!has_layout(a.kv.shape)) return reference::attention(queue, a);
-  if (a.kv.shape.dtype == DType::bf16) return attend<Bf16Kv>(queue, a);
-  attend<F32Kv>(queue, a);
-}
+void attention(Queue& queue, const Attention& a) noexcept { attend_any<Bf16Kv, Int8Kv>(queue, a); }
 
 }  // namespace
 }  // namespace octavo::cpu::avx2

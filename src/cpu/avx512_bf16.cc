@@ -1,8 +1,9 @@
+#include "cpu/attention_plan.h"
 #include "cpu/kv_layout.h"
 #include "cpu/overlays.h"
 #include "cpu/simd.h"
 
-OCTAVO_TARGET_BEGIN(OCTAVO_AVX512_BF16)
+OCTAVO_TARGET_BEGIN(OCTAVO_AVX512_BF16_VNNI)
 namespace octavo::cpu::avx512_bf16 {
 namespace {
 
@@ -10,16 +11,16 @@ namespace {
 //
 #include "cpu/math.inl.h"
 //
-#include "cpu/attention_dot.inl.h"
 #include "cpu/attention_tile.inl.h"
 #include "cpu/vectors.inl.h"
+//
+#include "cpu/attention_dot.inl.h"
+#include "cpu/attention_int8.inl.h"
 //
 #include "cpu/attention.inl.h"
 
 void attention(Queue& queue, const Attention& a) noexcept {
-  if (!has_layout(a.kv.shape)) return reference::attention(queue, a);
-  if (a.kv.shape.dtype == DType::bf16) return attend<Bf16Dot>(queue, a);
-  attend<F32Kv>(queue, a);
+  attend_any<Bf16Dot, Int8Dot>(queue, a);
 }
 
 }  // namespace

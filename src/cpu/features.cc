@@ -65,7 +65,7 @@ Features detect() {
   f.avx512 = f.avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
              __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
   f.avx512_vnni = f.avx512 && __builtin_cpu_supports("avx512vnni");
-  f.avx512_bf16 = f.avx512 && __builtin_cpu_supports("avx512bf16");
+  f.avx512_bf16 = f.avx512_vnni && __builtin_cpu_supports("avx512bf16");
   f.amx = f.avx512_bf16 && f.avx512_vnni && amx_granted();
 #endif
   return f;

@@ -12,8 +12,11 @@ Ops overlay(Ops table);
 namespace avx512 {
 Ops overlay(Ops table);
 }
+namespace avx512_vnni {
+Ops overlay(Ops table);  // attention over int8 keys and values
+}
 namespace avx512_bf16 {
-Ops overlay(Ops table);  // attention over bf16 keys and values
+Ops overlay(Ops table);  // attention over bf16 and fp8 keys and values too; needs VNNI as well
 }
 
 }  // namespace octavo::cpu

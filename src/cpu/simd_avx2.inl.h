@@ -83,3 +83,41 @@ inline F load_twice(const float* p, int64_t count) {
 }
 // a·b - c in even lanes, a·b + c in odd ones.
 inline F fma_subtract_add(F a, F b, F c) { return _mm256_fmaddsub_ps(a, b, c); }
+
+// ---- Lanes of several elements of a KV cache.
+// Byte j of each lane, signed, as float.
+template <int kByte>
+inline F signed_byte(F lanes) {
+  const __m256i top = _mm256_slli_epi32(_mm256_castps_si256(lanes), 24 - 8 * kByte);
+  return _mm256_cvtepi32_ps(_mm256_srai_epi32(top, 24));
+}
+inline F flip_byte_signs(F lanes) {
+  return _mm256_castsi256_ps(_mm256_xor_si256(_mm256_castps_si256(lanes),
+                                              _mm256_set1_epi32(static_cast<int>(0x80808080))));
+}
+// Pairs of 8-bit floats at p as pairs of bf16 (exact). `small`: the first values of the format,
+// those below its normal numbers; kShift and kBias bring the others to their place.
+template <class Format>
+inline F widen_pairs(const std::byte* p) {
+  const __m256i word = _mm256_cvtepu8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+  const __m256i magnitude = _mm256_and_si256(word, _mm256_set1_epi16(0x7F));
+  const __m256i small = _mm256_broadcastsi128_si256(
+      _mm_loadu_si128(reinterpret_cast<const __m128i*>(Format::kSmall)));
+  __m256i bits = _mm256_add_epi16(_mm256_slli_epi16(magnitude, Format::kShift),
+                                  _mm256_set1_epi16(Format::kBias));
+  // Bytes 2m and 2m + 1 of the small values.
+  const __m256i bytes = _mm256_add_epi16(_mm256_mullo_epi16(magnitude, _mm256_set1_epi16(0x0202)),
+                                         _mm256_set1_epi16(0x0100));
+  bits = _mm256_blendv_epi8(bits, _mm256_shuffle_epi8(small, bytes),
+                            _mm256_cmpgt_epi16(_mm256_set1_epi16(Format::kSmalls), magnitude));
+  const __m256i special =
+      _mm256_cmpgt_epi16(magnitude, _mm256_set1_epi16(Format::kFirstSpecial - 1));
+  bits = _mm256_add_epi16(bits, _mm256_and_si256(special, _mm256_set1_epi16(Format::kSpecialBias)));
+  const __m256i sign = _mm256_slli_epi16(_mm256_and_si256(word, _mm256_set1_epi16(0x80)), 8);
+  return _mm256_castsi256_ps(_mm256_or_si256(bits, sign));
+}
+// kLanes bf16 as floats.
+inline F load_bf16(const uint16_t* p) {
+  const __m256i wide = _mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+  return _mm256_castsi256_ps(_mm256_slli_epi32(wide, 16));
+}

@@ -76,3 +76,41 @@ inline F load_twice(const float* p, int64_t count) {
 }
 // a·b - c in even lanes, a·b + c in odd ones.
 inline F fma_subtract_add(F a, F b, F c) { return _mm512_fmaddsub_ps(a, b, c); }
+
+// ---- Lanes of several elements of a KV cache.
+// Byte j of each lane, signed, as float.
+template <int kByte>
+inline F signed_byte(F lanes) {
+  const __m512i top = _mm512_slli_epi32(_mm512_castps_si512(lanes), 24 - 8 * kByte);
+  return _mm512_cvtepi32_ps(_mm512_srai_epi32(top, 24));
+}
+inline F flip_byte_signs(F lanes) {
+  return _mm512_castsi512_ps(_mm512_xor_si512(_mm512_castps_si512(lanes),
+                                              _mm512_set1_epi32(static_cast<int>(0x80808080))));
+}
+// Pairs of 8-bit floats at p as pairs of bf16 (exact). `small`: the first values of the format,
+// those below its normal numbers; kShift and kBias bring the others to their place.
+template <class Format>
+inline F widen_pairs(const std::byte* p) {
+  const __m512i word =
+      _mm512_cvtepu8_epi16(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+  const __m512i magnitude = _mm512_and_si512(word, _mm512_set1_epi16(0x7F));
+  const __m512i small =
+      _mm512_broadcast_i64x2(_mm_loadu_si128(reinterpret_cast<const __m128i*>(Format::kSmall)));
+  __m512i bits = _mm512_add_epi16(_mm512_slli_epi16(magnitude, Format::kShift),
+                                  _mm512_set1_epi16(Format::kBias));
+  bits = _mm512_mask_permutexvar_epi16(
+      bits, _mm512_cmplt_epi16_mask(magnitude, _mm512_set1_epi16(Format::kSmalls)), magnitude,
+      small);
+  bits = _mm512_mask_add_epi16(
+      bits, _mm512_cmpge_epi16_mask(magnitude, _mm512_set1_epi16(Format::kFirstSpecial)), bits,
+      _mm512_set1_epi16(Format::kSpecialBias));
+  const __m512i sign = _mm512_slli_epi16(_mm512_and_si512(word, _mm512_set1_epi16(0x80)), 8);
+  return _mm512_castsi512_ps(_mm512_or_si512(bits, sign));
+}
+// kLanes bf16 as floats.
+inline F load_bf16(const uint16_t* p) {
+  const __m512i wide =
+      _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+  return _mm512_castsi512_ps(_mm512_slli_epi32(wide, 16));
+}

@@ -49,9 +49,12 @@ struct Runner {
 void say_if_slow(const Ops& ops, std::span<const KvShape> layers) {
   const auto slow = std::ranges::find_if_not(layers, ops.attends);
   if (slow == layers.end()) return;
-  log_line("attention runs on the reference kernel, many times slower: " + std::string(ops.name) +
-           " takes blocks of 32 tokens and, in bfloat16, even head sizes; here are blocks of " +
-           std::to_string(slow->block_tokens) + " and heads of " + std::to_string(slow->head_dim));
+  log_line(
+      "attention runs on the reference kernel, many times slower: " + std::string(ops.name) +
+      " takes blocks of multiples of 16 tokens and head sizes that are even, in int8 multiples "
+      "of 4 up to 512; here are blocks of " +
+      std::to_string(slow->block_tokens) + " and heads of " + std::to_string(slow->head_dim) +
+      " in " + std::string(name(slow->dtype)));
 }
 
 }  // namespace

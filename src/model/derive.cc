@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "ops/kv.h"
+
 namespace octavo {
 namespace {
 
@@ -156,7 +158,8 @@ int64_t max_sequence_tokens(const ModelSpec& spec) {
 int64_t kv_bytes_per_token(const ModelSpec& spec, DType dtype) {
   int64_t bytes = 0;
   for (const LayerSpec& layer : spec.layers)
-    bytes += 2 * attention_of(layer).kv_heads * attention_of(layer).head_dim * size_bytes(dtype);
+    bytes += 2 * attention_of(layer).kv_heads *
+             KvShape::kv_token_bytes(attention_of(layer).head_dim, dtype);
   return bytes;
 }
 

@@ -75,6 +75,7 @@ struct Attention {
   int64_t window = 0;  // a row sees its last `window` tokens, itself included; 0: all
   Alibi alibi = {};
   float softcap = 0;  // scores become cap · tanh(score / cap); 0: off
+  Vec sinks = {};     // [h] a score of no token that takes its part of the softmax; empty: none
   Heads out = {};     // [n, h, e]
 };
 

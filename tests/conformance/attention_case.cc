@@ -16,7 +16,7 @@ AttentionCase::AttentionCase(const AttentionShape& shape, std::vector<int64_t> s
   for (int64_t tokens : tokens_) {
     first_row_.push_back(rows);
     rows += tokens;
-    most_blocks_ = std::max(most_blocks_, (tokens + 31) / 32);
+    most_blocks_ = std::max(most_blocks_, (tokens + shape.block_tokens - 1) / shape.block_tokens);
   }
   blocks_ = most_blocks_ * static_cast<int64_t>(tokens_.size()) + 2;
   std::vector<int32_t> order(blocks_);
@@ -26,12 +26,23 @@ AttentionCase::AttentionCase(const AttentionShape& shape, std::vector<int64_t> s
   q_ = random.normals(rows * shape.heads * shape.head_dim, 2);
   k_ = random.normals(rows * shape.kv_heads * shape.head_dim);
   v_ = random.normals(rows * shape.kv_heads * shape.head_dim);
+  const int64_t width = shape.kv_heads * shape.head_dim;
+  for (size_t s = 1; s < tokens_.size(); ++s) {
+    std::copy_n(k_.begin(), shape.shared_tokens * width, k_.begin() + first_row_[s] * width);
+    std::copy_n(v_.begin(), shape.shared_tokens * width, v_.begin() + first_row_[s] * width);
+    std::copy_n(block_table_.begin(), shape.shared_tokens / shape.block_tokens,
+                block_table_.begin() + static_cast<int64_t>(s) * most_blocks_);
+  }
+  if (shape.sinks) sinks_ = random.normals(shape.heads, 2);
   if (shape.bias == AttentionShape::Bias::none) return;
   for (int64_t h = 0; h < shape.heads; ++h) slopes_.push_back(0.3f / static_cast<float>(h + 1));
 }
 
 KvShape AttentionCase::kv_shape() const {
-  return {.kv_heads = shape_.kv_heads, .head_dim = shape_.head_dim, .dtype = shape_.dtype};
+  return {.kv_heads = shape_.kv_heads,
+          .head_dim = shape_.head_dim,
+          .block_tokens = shape_.block_tokens,
+          .dtype = shape_.dtype};
 }
 
 std::unique_ptr<AttentionCase::Cache> AttentionCase::cache(const Ops& ops, Queue& queue) const {
@@ -42,8 +53,10 @@ std::unique_ptr<AttentionCase::Cache> AttentionCase::cache(const Ops& ops, Queue
   made->layer = {shape, made->k.data(), made->v.data()};
   std::vector<int32_t> slots;
   for (size_t s = 0; s < tokens_.size(); ++s) {
-    for (int64_t t = 0; t < tokens_[s]; ++t)
-      slots.push_back(static_cast<int32_t>(block_table_[s * most_blocks_ + t / 32] * 32 + t % 32));
+    for (int64_t t = 0; t < tokens_[s]; ++t) {
+      const int64_t block = block_table_[s * most_blocks_ + t / shape.block_tokens];
+      slots.push_back(static_cast<int32_t>(block * shape.block_tokens + t % shape.block_tokens));
+    }
   }
   const auto rows = static_cast<int64_t>(slots.size());
   ops.write_kv(queue, ConstHeads(k_.data(), {rows, shape.kv_heads, shape.head_dim}),
@@ -78,37 +91,53 @@ Padded AttentionCase::run(const Ops& ops, Queue& queue, const Cache& cache,
                                   .scale = 0.5f,
                                   .bf16 = shape_.bias == AttentionShape::Bias::rounded},
                         .softcap = shape_.softcap,
+                        .sinks = sinks_,
                         .out = out.heads(shape_.heads)});
   return out;
 }
 
-// Scores err by d <= (e + 8) u scale Σ|q||k| (their rounding to bf16 adds 2^-8 of that sum), which
-// changes a probability by a factor within e^(±2d); sums of t probabilities add t u, and their own
-// rounding to bf16 twice 2^-8. Each output is a mean of |v| <= max |v| under such probabilities.
-double AttentionCase::row_bound(int64_t sequence, int64_t token, int64_t head, bool rounds) const {
+double AttentionCase::stored(const float* head, int64_t i) const {
+  const double x = std::abs(head[i]);
+  if (shape_.dtype == DType::f32 || shape_.dtype == DType::bf16) return x * (1 + kBf16Unit);
+  if (shape_.dtype != DType::i8) return x * 1.13 + 0x1p-9;
+  float most = 0;
+  for (int64_t j = 0; j < shape_.head_dim; ++j) most = std::max(most, std::abs(head[j]));
+  return x + most * 0.005;
+}
+
+// Scores err by d <= (e + 8) u scale Σ|q||k| (their rounding to bf16 adds 2^-8 of that sum, that to
+// 16 bits 2^-16 of the largest q), which changes a probability by a factor within e^(±2d); sums of
+// t probabilities add t u, their own rounding to bf16 twice 2^-8, that to 16 bits 2^-17 of the
+// largest of a tile for each. Each output is a mean of |v| <= max |v| under such probabilities.
+double AttentionCase::row_bound(int64_t sequence, int64_t token, int64_t head,
+                                Rounding rounding) const {
   const int64_t e = shape_.head_dim, g = head / (shape_.heads / shape_.kv_heads);
   const int64_t first = shape_.window > 0 ? std::max<int64_t>(0, token - shape_.window + 1) : 0;
   const float* q = q_.data() + (row(sequence, token) * shape_.heads + head) * e;
+  const bool rounds = rounding == Rounding::bf16, whole = rounding == Rounding::int16;
+  double most_query = 0;
+  for (int64_t i = 0; i < e; ++i) most_query = std::max(most_query, std::abs(double{q[i]}));
   double score_error = 0, most_value = 0;
   for (int64_t t = first; t <= token; ++t) {
     const int64_t at = (row(sequence, t) * shape_.kv_heads + g) * e;
-    double magnitude = 0;
-    for (int64_t i = 0; i < e; ++i) {
-      magnitude += std::abs(double{q[i]} * k_[at + i]) * scale_;
-      most_value = std::max(most_value, std::abs(double{v_[at + i]}) * (1 + kBf16Unit));
-    }
     const double unit = static_cast<double>(e + 8) * kUnit + (rounds ? kBf16Unit : 0);
-    score_error = std::max(score_error, magnitude * (1 + kBf16Unit) * unit);
+    double error = 0;
+    for (int64_t i = 0; i < e; ++i) {
+      const double q_error = std::abs(double{q[i]}) * unit + (whole ? 0x1p-16 * most_query : 0);
+      error += q_error * stored(&k_[at], i) * scale_;
+      most_value = std::max(most_value, stored(&v_[at], i));
+    }
+    score_error = std::max(score_error, error);
   }
   // The bias is as large as the position that it grows with.
   if (!slopes_.empty()) score_error += 4 * kUnit * slopes_[head] * static_cast<double>(token + 1);
   score_error += 8 * kUnit * shape_.softcap;
   const double terms = static_cast<double>(token - first + 1);
-  return most_value *
-         (std::expm1(2 * score_error) + (2 * terms + 32) * kUnit + (rounds ? 2 * kBf16Unit : 0));
+  const double rounded = rounds ? 2 * kBf16Unit : whole ? std::min(terms, 256.0) * 0x1p-16 : 0;
+  return most_value * (std::expm1(2 * score_error) + (2 * terms + 32) * kUnit + rounded);
 }
 
-Padded AttentionCase::bound(const std::vector<Chunk>& chunks, bool rounds) const {
+Padded AttentionCase::bound(const std::vector<Chunk>& chunks, Rounding rounding) const {
   int64_t rows = 0;
   for (const Chunk& c : chunks) rows += c.queries;
   Padded bound(rows, shape_.heads * shape_.head_dim);
@@ -117,7 +146,7 @@ Padded AttentionCase::bound(const std::vector<Chunk>& chunks, bool rounds) const
     for (int64_t token = c.tokens - c.queries; token < c.tokens; ++token, ++n) {
       for (int64_t h = 0; h < shape_.heads; ++h)
         std::fill_n(bound.heads(shape_.heads).at(n, h), shape_.head_dim,
-                    static_cast<float>(row_bound(c.sequence, token, h, rounds)));
+                    static_cast<float>(row_bound(c.sequence, token, h, rounding)));
     }
   }
   return bound;

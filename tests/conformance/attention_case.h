@@ -13,7 +13,13 @@ struct AttentionShape {
   int64_t window = 0;
   float softcap = 0;
   enum class Bias { none, linear, rounded } bias = Bias::none;  // alibi
+  bool sinks = false;
+  int64_t block_tokens = 32;
+  int64_t shared_tokens = 0;  // leading tokens that all sequences hold in the same blocks
 };
+
+// What a table rounds queries and probabilities to.
+enum class Rounding { none, bf16, int16 };
 
 struct Chunk {
   int64_t sequence, queries, tokens;  // the last `queries` of the first `tokens` tokens
@@ -33,16 +39,17 @@ class AttentionCase {
   // Outputs [Σ queries, heads · head_dim] of the chunks as one batch.
   Padded run(const Ops& ops, Queue& queue, const Cache& cache,
              const std::vector<Chunk>& chunks) const;
-  // Bound of |run - exact| for each output, `rounds` telling that queries and probabilities are
-  // rounded to bf16.
-  Padded bound(const std::vector<Chunk>& chunks, bool rounds) const;
+  // Bound of |run - exact| for each output.
+  Padded bound(const std::vector<Chunk>& chunks, Rounding rounding) const;
 
   const AttentionShape& shape() const { return shape_; }
 
  private:
   KvShape kv_shape() const;
   int64_t row(int64_t sequence, int64_t token) const { return first_row_[sequence] + token; }
-  double row_bound(int64_t sequence, int64_t token, int64_t head, bool rounds) const;
+  double row_bound(int64_t sequence, int64_t token, int64_t head, Rounding rounding) const;
+  // The largest magnitude that element i of a key or value can have in the cache.
+  double stored(const float* head, int64_t i) const;
 
   AttentionShape shape_;
   float scale_;
@@ -50,6 +57,7 @@ class AttentionCase {
   int64_t most_blocks_ = 0, blocks_ = 0;
   std::vector<int32_t> block_table_;  // [sequences, most_blocks]
   std::vector<float> slopes_;         // [heads], with a bias
+  std::vector<float> sinks_;          // [heads] or empty
   std::vector<float> q_, k_, v_;      // [all tokens, heads or kv heads, head_dim]
 };
 

@@ -31,6 +31,9 @@ const std::vector<AttentionShape> kShapes{
     {.heads = 3, .kv_heads = 3, .head_dim = 100, .window = 70},
     {.heads = 5, .kv_heads = 1, .head_dim = 80, .dtype = DType::f32, .softcap = 5},
     {.heads = 4, .kv_heads = 2, .head_dim = 24, .dtype = DType::f32, .window = 300},
+    {.heads = 7, .kv_heads = 1, .head_dim = 64, .dtype = DType::i8, .sinks = true},
+    {.heads = 4, .kv_heads = 2, .head_dim = 40, .dtype = DType::i8, .window = 70},
+    {.heads = 6, .kv_heads = 2, .head_dim = 48, .dtype = DType::f8_e4m3, .block_tokens = 16},
 };
 
 TEST_P(AttentionInvariance, a_row_is_the_same_alone_as_in_a_batch) {
@@ -73,6 +76,28 @@ TEST_P(AttentionInvariance, a_prompt_in_chunks_gives_what_the_whole_gives) {
                                  part.mat().at(n - begin) + part.mat().cols(), whole.mat().at(n)))
               << "token " << n << " in chunks of " << size;
         }
+      }
+    }
+  }
+}
+
+TEST_P(AttentionInvariance, a_shared_prefix_read_once_changes_nothing) {
+  std::vector<int64_t> tokens;
+  std::vector<Chunk> chunks;
+  for (int64_t s = 0; s < 11; ++s) {
+    tokens.push_back(s == 4 ? 513 : 514 + 40 * s);
+    chunks.push_back({s, s == 6 ? 3 : 1, tokens.back()});
+  }
+  for (AttentionShape shape : kShapes) {
+    for (int64_t shared : {240, 288, 512}) {
+      shape.shared_tokens = shared;
+      const AttentionCase attention(shape, tokens, 24);
+      const auto cache = attention.cache(ops_, queue_);
+      for (int threads : {1, 3}) {
+        ThreadPool pool(threads);
+        Queue queue(pool);
+        expect_rows_alone(attention, ops_, *cache, chunks,
+                          attention.run(ops_, queue, *cache, chunks));
       }
     }
   }
