@@ -167,7 +167,7 @@ const Routes::Route* Routes::find(std::string_view method, std::string_view path
 
 std::optional<HttpResponse> Routes::page(Service&, const HttpRequest& request, const Exchange&) {
   const bool root = request.path == "/";
-  return web_page(root ? "" : std::string_view(request.path).substr(kWebFiles.size()));
+  return web_page(root ? "page.html" : std::string_view(request.path).substr(kWebFiles.size()));
 }
 
 std::optional<HttpResponse> Routes::engine_state(Service& service, const HttpRequest&,

@@ -16,7 +16,6 @@ std::string_view type_of(std::string_view name) {
 }  // namespace
 
 HttpResponse web_page(std::string_view name) {
-  if (name.empty()) name = "page.html";
   const auto files = web_files();
   const auto file = std::ranges::find(files, name, &WebFile::name);
   HttpResponse response{

@@ -13,8 +13,7 @@ struct WebFile {
 };
 std::span<const WebFile> web_files();
 
-// What a browser gets of the page: "" is the page itself, the rest are the names it asks for. 404
-// for other names. Every answer forbids the browser to load, send or embed anything from elsewhere.
+// What a browser gets of the page, file by file; 404 for other names. Every answer forbids the browser to load, send or embed anything from elsewhere.
 HttpResponse web_page(std::string_view name);
 
 }  // namespace octavo::serve
