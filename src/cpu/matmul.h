@@ -11,10 +11,12 @@
 //   amx            one chain of tdpbf16ps over 32 k.
 //   codes          such a chain a group, then total += scale · (chain - zero · sum of the group's
 //   x).
+//   Compute::int8  as ops/int8.h says, the same bits in all of them (codes only).
 namespace octavo::cpu {
 
 Ops overlay_matmul_avx2(Ops table);
 Ops overlay_matmul_avx512(Ops table);
+Ops overlay_matmul_avx512_vnni(Ops table);
 Ops overlay_matmul_avx512_bf16(Ops table);
 Ops overlay_matmul_amx(Ops table);
 Ops overlay_matmul_neon(Ops table);

@@ -318,7 +318,7 @@ PanelShape panel_shape(const Format& f, int64_t in) {
 
 Format preferred(const Format& source, int64_t out, int64_t in, Compute compute) {
   Format format = reference::ops().preferred(source, out, in, compute);
-  if (source.scheme == Scheme::dense && compute == Compute::bf16) format.dtype = DType::bf16;
+  if (source.scheme == Scheme::dense && compute != Compute::f32) format.dtype = DType::bf16;
   if (fits_panels(format, in)) format.packing = Packing::panels;
   return format;
 }
