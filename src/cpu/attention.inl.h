@@ -41,14 +41,14 @@ inline Active active_queries(const RowsTask<Kv>& task, int64_t tile_begin, int64
 }
 
 constexpr int64_t kTileUnits = kTileTokens / kUnitTokens;
-// Tokens that score_pair takes.
-constexpr int64_t kPairTokens = 2 * kLanes;
+constexpr int64_t kPairTokens = 2 * kLanes;  // that score_pair takes
+constexpr int64_t kStepTokens = std::max(kPairTokens, kUnitTokens);
 
 // Keys and values of one tile, for one kv head, by units. Units that no row sees stand for their
 // nearest neighbours: they are scored, since tokens come in pairs of vectors, but not looked at.
 struct TileUnits {
   int64_t low, high;   // tokens of the tile that a row sees
-  int64_t begin, end;  // whole pairs of vectors around them
+  int64_t begin, end;  // whole units and pairs of vectors around them
   const std::byte* keys[kTileUnits];
   const std::byte* values[kTileUnits];
   const std::byte* next_keys[kTileUnits];  // of the tile behind, as far as it is read
@@ -59,13 +59,14 @@ struct TileUnits {
 template <class Kv>
 inline void score_rows(const RowsTask<Kv>& task, const TileUnits& units, int64_t row_begin,
                        int64_t row_end) {
-  constexpr int64_t kSecond = kLanes * Kv::kLaneBytes;  // of two vectors in one unit
   const int64_t steps = task.layout.head_dim / Kv::kPack;
   for (int64_t t = units.begin; t < units.end; t += kPairTokens) {
-    const int64_t u = t / kUnitTokens, next = (t + kLanes) / kUnitTokens;
-    const int64_t second = next == u ? kSecond : 0;
-    const KeyPair pair{.keys = {units.keys[u], units.keys[next] + second},
-                       .values = {units.values[u], units.values[next]}};
+    KeyPair pair;
+    for (int v = 0; v < 2; ++v) {
+      const int64_t token = t + v * kLanes, u = token / kUnitTokens;
+      pair.keys[v] = units.keys[u] + token % kUnitTokens * Kv::kLaneBytes;
+      pair.values[v] = units.values[u];
+    }
     for (int64_t r = row_begin; r < row_end; r += Kv::kRowTile) {
       with_rows<Kv::kRowTile>(std::min<int64_t>(Kv::kRowTile, row_end - r), [&](auto rows) {
         auto* score = score_pair<Kv, rows(), false>;
@@ -202,8 +203,8 @@ inline void compute_tile(const RowsTask<Kv>& task, int64_t tile, const Partial& 
   units.low = std::max<int64_t>(first_seen(a, task.token(active.begin)) - origin, 0);
   units.high = std::min(task.token(active.end - 1) + 1 - origin, kTileTokens);
   if (task.rows.members != nullptr) units.high = kTileTokens;
-  units.begin = units.low / kPairTokens * kPairTokens;
-  units.end = (units.high + kPairTokens - 1) / kPairTokens * kPairTokens;
+  units.begin = units.low / kStepTokens * kStepTokens;
+  units.end = (units.high + kStepTokens - 1) / kStepTokens * kStepTokens;
   find_units(task, tile, units);
 
   score_rows(task, units, row_begin, row_end);

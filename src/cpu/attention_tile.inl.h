@@ -135,9 +135,7 @@ inline void with_rows(int64_t rows, Body body) {
 // Blocks are too short and too scattered for the hardware's own prefetching, and a worker that
 // first waits for memory and then computes gets neither's speed. So each product fetches what the
 // next one reads, into L2: scores the values of their tile, outputs the keys of the next tile.
-inline void fetch(const std::byte* line) {
-  _mm_prefetch(reinterpret_cast<const char*>(line), _MM_HINT_T1);
-}
+inline void fetch(const std::byte* line) { fetch_line(line); }
 
 // Two vectors of tokens: where their keys and the values to fetch meanwhile begin.
 struct KeyPair {

@@ -9,6 +9,7 @@ namespace octavo::cpu::avx2 {
 namespace {
 
 #include "cpu/simd_avx2.inl.h"
+#include "cpu/simd_x86.inl.h"
 //
 #include "cpu/math.inl.h"
 #include "cpu/vectors.inl.h"
@@ -16,6 +17,8 @@ namespace {
 #include "cpu/attention_tile.inl.h"
 #include "cpu/gemm.inl.h"
 #include "cpu/rows.inl.h"
+//
+#include "cpu/place_heads.inl.h"
 //
 #include "cpu/attention.inl.h"
 
@@ -41,6 +44,7 @@ Ops overlay(Ops table) {
   table.clamp = clamp;
   table.scale_softcap = scale_softcap;
   table.write_kv = write_kv;
+  table.place_heads = place_heads;
   table.attention = attention;
   table.attends = has_layout;
   return table;

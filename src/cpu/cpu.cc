@@ -16,7 +16,7 @@ Ops ops(const Features& features) {
     table.name = "cpu/avx512";
   }
   if (features.avx512_vnni) {
-    table = avx512_vnni::overlay(table);
+    table = overlay_matmul_avx512_vnni(avx512_vnni::overlay(table));
     table.name = "cpu/avx512-vnni";
   }
   if (features.avx512_bf16) {

@@ -19,4 +19,8 @@ namespace avx512_bf16 {
 Ops overlay(Ops table);  // attention over bf16 and fp8 keys and values too; needs VNNI as well
 }
 
+namespace neon {
+Ops overlay(Ops table);
+}
+
 }  // namespace octavo::cpu

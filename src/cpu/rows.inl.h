@@ -102,18 +102,20 @@ void layer_norm(Queue& queue, const Norm& norm) noexcept {
   });
 }
 
+// The part of head h of weights that hold all heads; else all of them.
+inline Vec head_part(Vec v, int64_t h, int64_t size) {
+  return static_cast<int64_t>(v.size()) <= size ? v : v.subspan(h * size, size);
+}
+
 // Runs row(x, features, norm, y) on each head, with its part of weights that hold all heads.
 template <class Row>
 inline void norm_heads(Queue& queue, const HeadNorm& all, Row row) {
   const int64_t heads = all.x.extent[1], size = all.x.extent[2];
-  const auto part = [&](Vec v, int64_t h) {
-    return static_cast<int64_t>(v.size()) <= size ? v : v.subspan(h * size, size);
-  };
   for_rows(queue, all.x.extent[0], heads * size, [&](int64_t begin, int64_t end) {
     for (int64_t h = 0; h < heads; ++h) {
       const Norm norm{.x = {},
-                      .weight = part(all.weight, h),
-                      .bias = part(all.bias, h),
+                      .weight = head_part(all.weight, h, size),
+                      .bias = head_part(all.bias, h, size),
                       .eps = all.eps,
                       .offset = all.offset,
                       .y = {}};

@@ -55,20 +55,6 @@ void join(Step& s, const LayerSpec& layer, const NormSpec& post, const NormWeigh
   s.ops().add(s.queue, branch.target, layer.residual_scale, residual);
 }
 
-// The norm of queries or keys x, in place.
-void norm_heads(Step& s, const AttentionSpec& a, const NormWeights& w, Mat x, Heads heads) {
-  const NormSpec& norm = a.qk_norm.norm;
-  if (norm.kind == NormSpec::Kind::none) return;
-  if (a.qk_norm.over == QkNormSpec::Over::all_heads) {
-    normalised(s, norm, w, x, x);
-    return;
-  }
-  const HeadNorm each{
-      .x = heads, .weight = w.weight, .bias = w.bias, .eps = norm.eps, .offset = norm.offset};
-  (norm.kind == NormSpec::Kind::rms ? s.ops().head_rms_norm : s.ops().head_layer_norm)(s.queue,
-                                                                                       each);
-}
-
 // What the row at position p multiplies its query with.
 float query_factor(const QueryScaleSpec& spec, int32_t p) {
   const auto trained = static_cast<double>(spec.trained_tokens);
@@ -77,29 +63,51 @@ float query_factor(const QueryScaleSpec& spec, int32_t p) {
   return static_cast<float>(std::max(1.0, std::log(p + 1.0) / std::log(trained)));
 }
 
-void scale_queries(Step& s, const QueryScaleSpec& spec, Mat q) {
-  if (spec.kind == QueryScaleSpec::Kind::none) return;
-  const Workspace::Scope scope(s.workspace);
+Vec query_factors(Step& s, const QueryScaleSpec& spec) {
+  if (spec.kind == QueryScaleSpec::Kind::none) return {};
   auto* const factors = s.workspace.take<float>(s.rows());
   for (int64_t n = 0; n < s.rows(); ++n) factors[n] = query_factor(spec, s.batch.positions[n]);
-  s.ops().scale_rows(s.queue, q, {factors, static_cast<size_t>(s.rows())});
+  return {factors, static_cast<size_t>(s.rows())};
 }
 
-// q, k: norms and rotation, in the order of the spec.
-void place_heads(Step& s, int64_t layer, const AttentionSpec& a, Mat q, Mat k) {
+// The norms of q and k: of each head alone, or of all heads of a row as if they were one.
+PlaceHeads::HeadNorms head_norms(const QkNormSpec& spec, const LayerWeights& w) {
+  using Kind = PlaceHeads::NormKind;
+  return {.kind = spec.norm.kind == NormSpec::Kind::none  ? Kind::none
+                  : spec.norm.kind == NormSpec::Kind::rms ? Kind::rms
+                                                          : Kind::layer,
+          .q_weight = w.q_norm.weight,
+          .q_bias = w.q_norm.bias,
+          .k_weight = w.k_norm.weight,
+          .k_bias = w.k_norm.bias,
+          .eps = spec.norm.eps,
+          .offset = spec.norm.offset,
+          .after_rope = spec.after_rope};
+}
+
+// q, k and v on their way into the cache: norms, rotation, the query's factor.
+void place_heads(Step& s, int64_t layer, const AttentionSpec& a, Mat q, Mat k, Mat v) {
   const LayerWeights& w = s.model.layers[layer];
-  const Heads qh = as_heads(q, a.heads, a.head_dim), kh = as_heads(k, a.kv_heads, a.head_dim);
-  const auto norms = [&] {
-    norm_heads(s, a, w.q_norm, q, qh);
-    norm_heads(s, a, w.k_norm, k, kh);
-  };
-  if (!a.qk_norm.after_rope) norms();
+  const Workspace::Scope scope(s.workspace);
+  PlaceHeads p{.q = as_heads(q, a.heads, a.head_dim),
+               .k = as_heads(k, a.kv_heads, a.head_dim),
+               .v = as_heads(v, a.kv_heads, a.head_dim),
+               .norms = head_norms(a.qk_norm, w),
+               .query_factors = query_factors(s, a.query_scale),
+               .slots = s.slots,
+               .kv = s.kv[layer]};
   if (a.rope) {
-    s.ops().rope(s.queue, qh, s.cos[w.rope], s.sin[w.rope], a.rope->pairs);
-    s.ops().rope(s.queue, kh, s.cos[w.rope], s.sin[w.rope], a.rope->pairs);
+    p.cos = s.cos[w.rope];
+    p.sin = s.sin[w.rope];
+    p.pairs = a.rope->pairs;
   }
-  if (a.qk_norm.after_rope) norms();
-  scale_queries(s, a.query_scale, q);
+  if (a.qk_norm.over == QkNormSpec::Over::all_heads) {
+    OCTAVO_CHECK(!a.qk_norm.after_rope || !a.rope);
+    normalised(s, a.qk_norm.norm, w.q_norm, q, q);
+    normalised(s, a.qk_norm.norm, w.k_norm, k, k);
+    p.norms.kind = PlaceHeads::NormKind::none;
+  }
+  s.ops().place_heads(s.queue, p);
 }
 
 // y (+)= o(norm(attention(rope(norm(q, k)), v)))
@@ -112,9 +120,7 @@ void mix(Step& s, int64_t layer, const AttentionSpec& a, ConstMat x, const Branc
   if (a.qkv_clip > 0) {
     for (const Mat& m : {q, k, v}) s.ops().clamp(s.queue, m, a.qkv_clip);
   }
-  place_heads(s, layer, a, q, k);
-  s.ops().write_kv(s.queue, as_heads(k, a.kv_heads, a.head_dim),
-                   as_heads(v, a.kv_heads, a.head_dim), s.slots, s.kv[layer]);
+  place_heads(s, layer, a, q, k, v);
 
   const Mat mixed = s.workspace.mat(s.rows(), a.heads * a.head_dim);
   s.ops().attention(

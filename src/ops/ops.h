@@ -97,6 +97,27 @@ struct HeadNorm {
   float offset = 0;
 };
 
+// What lies between the q, k and v of a layer and its attention, row by row: norms of heads and a
+// rotation of q and k (in place), in either order; a factor of the query; and the row's keys and
+// values into the cache.
+struct PlaceHeads {
+  enum class NormKind : uint8_t { none, rms, layer };
+  struct HeadNorms {
+    NormKind kind = NormKind::none;
+    Vec q_weight = {}, q_bias = {}, k_weight = {}, k_bias = {};  // as HeadNorm takes them
+    float eps = 0, offset = 0;
+    bool after_rope = false;
+  };
+  Heads q = {}, k = {};  // [n, h, e], [n, g, e]
+  ConstHeads v = {};     // [n, g, e]
+  HeadNorms norms = {};
+  ConstMat cos = {}, sin = {};  // [n, dim / 2] as rope takes them; no data: no rotation
+  RopePairs pairs = RopePairs::half;
+  Vec query_factors = {};               // [n] of whole query rows; empty: none
+  std::span<const int32_t> slots = {};  // [n]
+  KvLayer kv = {};
+};
+
 // y = act(gate) · up; y may be either. up with data == nullptr: y = act(gate).
 struct Activation {
   Act act = Act::none;
@@ -107,7 +128,8 @@ struct Activation {
 
 struct Ops {
   std::string_view name;  // "reference", "cpu/avx2", "cpu/avx512-bf16"
-  std::string_view matmul_dense_name, matmul_affine_name, attention_name;  // shown by `inspect`
+  std::string_view matmul_dense_name, matmul_affine_name, matmul_int8_name,
+      attention_name;  // shown by `inspect`
 
   // ---- Weights: how this table keeps a matrix.
   // The format this table multiplies fastest for a checkpoint's matrix; `dtype` of dense matrices
@@ -157,6 +179,8 @@ struct Ops {
   // Stores row i of k and v [n, g, e] in slots[i].
   void (*write_kv)(Queue&, ConstHeads k, ConstHeads v, std::span<const int32_t> slots,
                    const KvLayer& kv) noexcept = nullptr;
+  // The fused walk of PlaceHeads: the same bits as its parts one after the other.
+  void (*place_heads)(Queue&, const PlaceHeads&) noexcept = nullptr;
   void (*attention)(Queue&, const Attention&) noexcept = nullptr;
   // Whether `attention` has a kernel of its own for such a cache. Without one it computes as the
   // reference does, many times slower: whoever sets the cache up says so once.
