@@ -33,6 +33,8 @@ AttentionCase::AttentionCase(const AttentionShape& shape, std::vector<int64_t> s
     std::copy_n(block_table_.begin(), shape.shared_tokens / shape.block_tokens,
                 block_table_.begin() + static_cast<int64_t>(s) * most_blocks_);
   }
+  most_k_ = bounds_of_stored(k_);
+  most_v_ = bounds_of_stored(v_);
   if (shape.sinks) sinks_ = random.normals(shape.heads, 2);
   if (shape.bias == AttentionShape::Bias::none) return;
   for (int64_t h = 0; h < shape.heads; ++h) slopes_.push_back(0.3f / static_cast<float>(h + 1));
@@ -96,13 +98,21 @@ Padded AttentionCase::run(const Ops& ops, Queue& queue, const Cache& cache,
   return out;
 }
 
-double AttentionCase::stored(const float* head, int64_t i) const {
-  const double x = std::abs(head[i]);
-  if (shape_.dtype == DType::f32 || shape_.dtype == DType::bf16) return x * (1 + kBf16Unit);
-  if (shape_.dtype != DType::i8) return x * 1.13 + 0x1p-9;
-  float most = 0;
-  for (int64_t j = 0; j < shape_.head_dim; ++j) most = std::max(most, std::abs(head[j]));
-  return x + most * 0.005;
+std::vector<float> AttentionCase::bounds_of_stored(const std::vector<float>& heads) const {
+  std::vector<float> most(heads.size());
+  for (size_t head = 0; head < heads.size(); head += shape_.head_dim) {
+    float step = 0;
+    for (int64_t i = 0; i < shape_.head_dim; ++i)
+      step = std::max(step, std::abs(heads[head + i]) * 0.005f);
+    for (int64_t i = 0; i < shape_.head_dim; ++i) {
+      const float x = std::abs(heads[head + i]);
+      const bool wide = size_bytes(shape_.dtype) > 1;
+      most[head + i] = wide                        ? x * (1 + static_cast<float>(kBf16Unit))
+                       : shape_.dtype == DType::i8 ? x + step
+                                                   : x * 1.13f + 0x1p-9f;
+    }
+  }
+  return most;
 }
 
 // Scores err by d <= (e + 8) u scale Σ|q||k| (their rounding to bf16 adds 2^-8 of that sum, that to
@@ -124,8 +134,8 @@ double AttentionCase::row_bound(int64_t sequence, int64_t token, int64_t head,
     double error = 0;
     for (int64_t i = 0; i < e; ++i) {
       const double q_error = std::abs(double{q[i]}) * unit + (whole ? 0x1p-16 * most_query : 0);
-      error += q_error * stored(&k_[at], i) * scale_;
-      most_value = std::max(most_value, stored(&v_[at], i));
+      error += q_error * most_k_[at + i] * scale_;
+      most_value = std::max(most_value, double{most_v_[at + i]});
     }
     score_error = std::max(score_error, error);
   }

@@ -48,8 +48,7 @@ class AttentionCase {
   KvShape kv_shape() const;
   int64_t row(int64_t sequence, int64_t token) const { return first_row_[sequence] + token; }
   double row_bound(int64_t sequence, int64_t token, int64_t head, Rounding rounding) const;
-  // The largest magnitude that element i of a key or value can have in the cache.
-  double stored(const float* head, int64_t i) const;
+  std::vector<float> bounds_of_stored(const std::vector<float>& heads) const;
 
   AttentionShape shape_;
   float scale_;
@@ -58,7 +57,9 @@ class AttentionCase {
   std::vector<int32_t> block_table_;  // [sequences, most_blocks]
   std::vector<float> slopes_;         // [heads], with a bias
   std::vector<float> sinks_;          // [heads] or empty
-  std::vector<float> q_, k_, v_;      // [all tokens, heads or kv heads, head_dim]
+  std::vector<float> most_k_,
+      most_v_;                    // the largest magnitudes that k_ and v_ can have in the cache
+  std::vector<float> q_, k_, v_;  // [all tokens, heads or kv heads, head_dim]
 };
 
 }  // namespace octavo::conformance

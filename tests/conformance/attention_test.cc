@@ -168,7 +168,7 @@ TEST_P(AttentionOps, hides_no_broken_number) {
         std::vector<std::byte> k(shape.block_bytes()), v(shape.block_bytes());
         std::vector<float> good(2 * 16, 1.0f), bad = good, q(16, 1.0f), out(16);
         bad[5] = broken;
-        const int32_t slots[] = {0, 1}, row_begin[] = {0, 1}, tokens[] = {2}, table[] = {0};
+        const std::vector<int32_t> slots{0, 1}, row_begin{0, 1}, tokens{2}, table{0};
         const KvLayer layer{shape, k.data(), v.data()};
         ops_.write_kv(queue_, ConstHeads((in_key ? bad : good).data(), {2, 1, 16}),
                       ConstHeads((in_key ? good : bad).data(), {2, 1, 16}), slots, layer);
@@ -176,7 +176,7 @@ TEST_P(AttentionOps, hides_no_broken_number) {
                                 .kv = layer,
                                 .row_begin = row_begin,
                                 .kv_tokens = tokens,
-                                .block_table = View<const int32_t, 2>(table, {1, 1}),
+                                .block_table = View<const int32_t, 2>(table.data(), {1, 1}),
                                 .out = Heads(out.data(), {1, 1, 16})});
         // A key of -infinity is a token that nobody looks at, where the cache has such a number.
         if (in_key && std::isinf(broken) && size_bytes(dtype) > 1) continue;
