@@ -74,7 +74,8 @@ void ChildServer::end() {
   if (pid_ <= 0) return;
   ::kill(pid_, SIGTERM);
   int status = 0;
-  for (std::chrono::milliseconds waited = kLook; ::waitpid(pid_, &status, WNOHANG) == 0; waited += kLook) {
+  for (std::chrono::milliseconds waited = kLook; ::waitpid(pid_, &status, WNOHANG) == 0;
+       waited += kLook) {
     if (waited > kPatience) {
       ::kill(pid_, SIGKILL);
       ::waitpid(pid_, &status, 0);

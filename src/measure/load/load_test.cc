@@ -163,7 +163,8 @@ TEST(RequestBody, is_as_load_generators_of_vllm_send_it) {
 }
 
 LoadResult answered(double start, double ttft, std::vector<double> gaps) {
-  LoadResult r{.success = true, .text = {}, .error = {}};
+  LoadResult r;
+  r.success = true;
   r.input_tokens = 10;
   r.output_tokens = static_cast<int64_t>(gaps.size()) + 1;
   r.start_s = start;

@@ -82,7 +82,8 @@ TEST(Conversations, read_arrays_and_lines) {
     EXPECT_EQ(found[0].prompt, "q");
     EXPECT_EQ(found[0].answer, "a");
   }
-  for (const std::string& text : {std::string(), bad, std::string("[]"), std::string("[1,"), "{"})
+  for (const std::string& text :
+       {std::string(), bad, std::string("[]"), std::string("[1,"), std::string("{")})
     EXPECT_THROW(parse_conversations(text, "t"), Error) << text;
 }
 
