@@ -6,7 +6,7 @@
 #include "base/atomic_file.h"
 #include "base/json.h"
 #include "base/log.h"
-#include "cli/bench_options.h"
+#include "cli/bench_load.h"
 #include "cli/command.h"
 #include "octavo/error.h"
 
@@ -25,6 +25,8 @@ constexpr Measurement kMeasurements[] = {
     {"layers", "a prefill and a decode step by layer and by kind of operation", bench_layers},
     {"latency", "first token and time per token over batches and lengths", bench_latency},
     {"memory", "weights, cache and workspace, planned and measured", bench_memory},
+    {"throughput", "many requests through the engine at once", bench_throughput},
+    {"serve", "a server under load; started here, or one at --base-url", bench_serve},
 };
 
 std::string known() {
@@ -47,6 +49,8 @@ void write_file(const std::string& path, const std::string& text) {
 
 int run_bench(const BenchOptions& options) {
   const Measurement& measurement = find(options.what);
+  if (options.model.model.empty() && options.what != "serve")
+    throw Error("MODEL is required", "octavo bench", "see `octavo bench --help`");
   Json document = {{"bench", options.what}, {"model", options.model.model}};
   measure::BenchReport report("octavo bench " + options.what + ": " + options.model.model);
   measurement.run(options, {document, report});
@@ -73,6 +77,7 @@ std::function<int()> add_bench(CLI::App& app) {
   BenchOptions& o = *options;
   app.add_option("WHAT", o.what, known())->required();
   add_model_options(app, o.model);
+  app.get_option("MODEL")->required(false);  // a server's address may stand for it
   app.add_flag("--json", o.json, "one JSON document on stdout instead of tables");
   app.add_option("--html", o.html, "also write a page with plots to this file");
   app.add_option("--output-json", o.output_json, "also write the JSON document to this file");
@@ -95,6 +100,8 @@ std::function<int()> add_bench(CLI::App& app) {
   app.add_option("--max-num-batched-tokens", o.max_batched_tokens, "tokens in one step")
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 20))
       ->capture_default_str();
+  o.load = std::make_shared<BenchLoadOptions>();
+  add_bench_load(app, *o.load);
   return [options] { return run_bench(*options); };
 }
 

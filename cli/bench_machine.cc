@@ -21,7 +21,17 @@ std::string processor_name() {
 
 // The products that a unit's peak is the limit of.
 Compute compute_of(cpu::Unit unit) {
-  return unit == cpu::Unit::bf16 || unit == cpu::Unit::amx_bf16 ? Compute::bf16 : Compute::f32;
+  switch (unit) {
+    case cpu::Unit::bf16:
+    case cpu::Unit::amx_bf16:
+      return Compute::bf16;
+    case cpu::Unit::int8:
+    case cpu::Unit::amx_int8:
+      return Compute::int8;
+    case cpu::Unit::f32:
+      break;
+  }
+  return Compute::f32;
 }
 
 size_t memory_bytes(int64_t megabytes) {
@@ -49,20 +59,16 @@ measure::Machine bench_machine(const BenchOptions& options, const Ops& ops, Thre
     return cpu::read_rate(pool, features, bytes);
   };
   for (const cpu::Unit unit : cpu::units(features)) {
-    if (unit == cpu::Unit::int8 || unit == cpu::Unit::amx_int8) continue;
     machine.units.push_back(
         {.name = std::string(cpu::name(unit)),
          .compute = compute_of(unit),
          .rate = [&pool, features, unit] { return cpu::peak_rate(pool, features, unit); }});
   }
   // Without units of bf16, floats multiply them.
-  if (std::ranges::none_of(machine.units, [](const measure::MultiplyUnit& unit) {
-        return unit.compute == Compute::bf16;
-      })) {
-    for (size_t i = 0, count = machine.units.size(); i < count; ++i) {
-      machine.units.push_back(machine.units[i]);
-      machine.units.back().compute = Compute::bf16;
-    }
+  const auto has_bf16 = [](const auto& unit) { return unit.compute == Compute::bf16; };
+  if (!machine.units.empty() && std::ranges::none_of(machine.units, has_bf16)) {
+    machine.units.push_back(machine.units.front());
+    machine.units.back().compute = Compute::bf16;
   }
   return machine;
 }

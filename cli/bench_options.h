@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,6 +13,8 @@
 #include "measure/machine.h"
 
 namespace octavo::cli {
+
+struct BenchLoadOptions;
 
 // What `octavo bench` was asked for. Flags are shared by the measurements where they mean the same.
 struct BenchOptions {
@@ -24,6 +27,7 @@ struct BenchOptions {
   int64_t memory_mb = 1024;  // that limits are read from
   bool json = false;
   std::string html, output_json;
+  std::shared_ptr<BenchLoadOptions> load;  // serve, throughput
 };
 
 // A measurement's result: a JSON document, and what is shown of it.

@@ -105,6 +105,7 @@ class Bench {
                                            : std::min(wanted, kMostCalls);
     std::vector<double> took, read;
     LimitSamples limits(machine_);
+    const Compute arithmetic = arithmetic_of(*call.weights.front(), model_.compute);
     for (int run = 0; run < options_.runs; ++run) {
       if (rows <= kFewRows) read.push_back(machine_.read_rate_of(memory));
       limits.take_units();
@@ -122,8 +123,8 @@ class Bench {
             .weight_bytes = static_cast<double>(call.bytes()),
             .seconds = median(took),
             .read_rate = median(read),
-            .peak = limits.peak(model_.compute),
-            .unit = std::string(limits.unit_name(model_.compute))};
+            .peak = limits.peak(arithmetic),
+            .unit = std::string(limits.unit_name(arithmetic))};
   }
 
   const Model& model_;

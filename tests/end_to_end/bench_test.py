@@ -15,6 +15,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent.parent
 OCTAVO = os.environ.get("OCTAVO", str(ROOT / "build" / "release" / "bin" / "octavo"))
 MODEL = ROOT / "models" / "demo"
+LOADS = ROOT / "tests" / "data" / "load"
+TIMES = ("ttft", "tpot", "itl", "e2el")
 VOID = {"meta", "br"}   # never closed
 
 
@@ -117,6 +119,73 @@ class BenchTest(unittest.TestCase):
         self.assertEqual(memory["planned_bytes"],
                          sum(memory[part] for part in ("weights_bytes", "kv_bytes", "workspace_bytes", "logits_bytes")))
 
+    def test_throughput_has_the_fields_of_vllm(self) -> None:
+        report = self.bench("throughput", "--num-prompts", "5", "--random-input-len", "9", "--random-output-len", "3")
+        self.assertEqual(report["num_requests"], 5)
+        self.assertEqual(report["output_tokens"], 15)
+        self.assertEqual(report["total_num_tokens"], report["input_tokens"] + 15)
+        for field in ("elapsed_time", "requests_per_second", "tokens_per_second", "output_tokens_per_second"):
+            self.positive(report[field])
+
+    def test_throughput_takes_recorded_loads(self) -> None:
+        for name, path, requests in (("sharegpt", "sharegpt.json", 3), ("trace", "azure.csv", 3), ("trace", "mooncake.jsonl", 3)):
+            report = self.bench("throughput", "--dataset-name", name, "--dataset-path", str(LOADS / path), "--num-prompts", "3",
+                                "--trace-scale", "0.1", "--max-output-tokens", "4")
+            self.assertEqual(report["num_requests"], requests)
+        self.positive(report["cached_tokens"] + 1)   # blocks of 51 tokens may be found again
+
+    def test_serve_starts_a_server_and_reports_as_vllm_does(self) -> None:
+        report = self.bench("serve", "--num-prompts", "4", "--random-input-len", "8", "--random-output-len", "4", "--ignore-eos",
+                            "--api-key", "secret", "--max-concurrency", "2", "--goodput", "ttft:100000", "e2el:100000", "--save-detailed",
+                            "--result-dir", str(self.work / "results"), "--result-filename", "r.json", "--percentile-metrics", ",".join(TIMES),
+                            "--metric-percentiles", "50,99.9", "--label", "here", "--metadata", "kind=test", "--num-warmups", "1")
+        self.assertEqual((report["completed"], report["failed"]), (4, 0))
+        self.assertEqual(report["total_output_tokens"], 16)
+        self.assertEqual(report["output_lens"], [4] * 4)
+        self.assertTrue(all(0 < len(gaps) < 4 for gaps in report["itls"]), report["itls"])   # a piece may hold part of a character
+        self.assertEqual(report["errors"], [""] * 4)
+        self.assertEqual((report["label"], report["kind"], report["request_rate"], report["max_concurrency"]), ("here", "test", "inf", 2))
+        self.assertLessEqual(report["max_concurrent_requests"], 2)
+        for field in ("duration", "request_throughput", "request_goodput", "output_throughput", "total_token_throughput",
+                      "max_output_tokens_per_s", *(f"{kind}_{time}_ms" for time in TIMES for kind in ("mean", "median", "p50", "p99.9"))):
+            self.positive(report[field])
+        for field in ("date", "backend", "model_id", "tokenizer_id", "num_prompts", "burstiness", "ttfts", "start_times", "generated_texts"):
+            self.assertIn(field, report)
+        self.assertEqual(json.loads((self.work / "results" / "r.json").read_text()), report)
+
+    def test_serve_sends_any_load_to_a_server_that_is_there(self) -> None:
+        server = subprocess.Popen([OCTAVO, "serve", str(MODEL), "--port", "0", "--threads", "2"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                                  text=True)
+        try:
+            assert server.stdout is not None
+            address = server.stdout.readline().split()[-1]
+            for flags in (("--backend", "openai-chat", "--dataset-name", "sharegpt", "--dataset-path", str(LOADS / "sharegpt.json")),
+                          ("--dataset-name", "trace", "--dataset-path", str(LOADS / "azure.csv"), "--request-rate", "200"),
+                          ("--dataset-name", "trace", "--dataset-path", str(LOADS / "mooncake.jsonl"), "--trace-scale", "0.05"),
+                          ("--dataset-name", "prefix_repetition", "--prefix-repetition-prefix-len", "20", "--prefix-repetition-suffix-len", "4",
+                           "--prefix-repetition-num-prefixes", "2", "--ramp-up-strategy", "linear", "--ramp-up-start-rps", "50",
+                           "--ramp-up-end-rps", "500")):
+                ran = self.octavo("serve", "--base-url", address, "--num-prompts", "3", "--max-output-tokens", "4", "--json", *flags,
+                                  "--extra-body", '{"max_tokens": 4, "max_completion_tokens": null}')
+                self.assertEqual(ran.returncode, 0, ran.stderr)
+                report = json.loads(ran.stdout)
+                self.assertEqual((report["completed"], report["failed"]), (3, 0), flags)
+                self.assertGreater(report["total_input_tokens"], 3)
+            ran = self.octavo("serve", MODEL, "--base-url", address, "--num-prompts", "3", "--model", "unknown")
+            self.assertEqual(ran.returncode, 1)
+            self.assertIn("status 404", ran.stderr)
+        finally:
+            server.terminate()
+            server.wait(timeout=60)
+            if server.stdout:
+                server.stdout.close()
+
+    def test_serve_without_a_server_is_told_at_once(self) -> None:
+        for args in (("--base-url", "http://127.0.0.1:1"), ("--base-url", "nowhere")):
+            ran = self.octavo("serve", *args, "--num-prompts", "1")
+            self.assertIn(ran.returncode, (1, 2))
+            self.assertTrue(ran.stderr.startswith("octavo: "), ran.stderr)
+
     def test_tables_are_for_people(self) -> None:
         ran = self.octavo("kernels", MODEL, "--rows", "1", "--runs", "1", "--memory-mb", "4")
         self.assertEqual(ran.returncode, 0, ran.stderr)
@@ -125,7 +194,9 @@ class BenchTest(unittest.TestCase):
 
     def test_wrong_requests_are_one_line(self) -> None:
         for args in (("sprint", MODEL), ("latency", MODEL, "--input-len", "9999999"), ("kernels", self.work / "none"),
-                     ("kernels", MODEL, "--rows", "0")):
+                     ("kernels", MODEL, "--rows", "0"), ("kernels",), ("serve",), ("serve", MODEL, "--goodput", "speed:1"),
+                     ("serve", MODEL, "--request-rate", "0"), ("serve", MODEL, "--dataset-name", "trace"),
+                     ("throughput", MODEL, "--dataset-name", "trace", "--dataset-path", MODEL / "config.json")):
             ran = self.octavo(*args)
             self.assertEqual(ran.returncode, 2, ran.stderr)
             self.assertEqual(ran.stdout, "")
