@@ -43,7 +43,7 @@ export class BlockPicture {
     const spoken = kUses.map((use) => `${blocks[use.field]} ${use.name}`).join(', ');
     this.canvas.setAttribute('aria-label', `${total} blocks: ${spoken}`);
     const square = blocks.per_cell > 1 ? `${blocks.per_cell} blocks` : 'one block';
-    this.note.textContent = `A square is ${square} of ${blockTokens} tokens; ${shortNumber(total)} blocks in all. ` +
-        'Cached blocks hold beginnings of prompts that may come again; they are taken when no free ones are left.';
+    this.note.textContent = `A square is ${square} of ${blockTokens} tokens, ${shortNumber(total)} in all. ` +
+        'Cached ones may serve again, and are taken when none is free.';
   }
 }

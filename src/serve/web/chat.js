@@ -6,6 +6,7 @@ import {MessageView} from './messages.js';
 import {hideAlternatives, tokenOf} from './probabilities.js';
 import {apiKey, Conversations, titleOf} from './store.js';
 
+const kLeastSpan = 50;  // milliseconds from which a speed can be told
 const kNearEnd = 80;  // pixels from the bottom within which the page follows the answer
 
 export class Chat {
@@ -211,7 +212,7 @@ export class Chat {
       show();
       if (first !== null) message.first_s = (first - begin) / 1000;
       const more = (message.usage?.completion_tokens ?? 0) - 1;
-      if (more > 0 && last > first) message.tokens_per_s = 1000 * more / (last - first);
+      if (more > 0 && last - first > kLeastSpan) message.tokens_per_s = 1000 * more / (last - first);
     }
   }
 

@@ -101,7 +101,7 @@ class ModelPanel {
       ['prefix hits', percent(hits)],
       ['preemptions', shortNumber(stats.preemptions)],
       ['steps', shortNumber(stats.steps)],
-      ['generated', `${shortNumber(stats.generation_tokens)} tokens`],
+      ['tokens generated', shortNumber(stats.generation_tokens)],
     ];
     if (stalled > 2) rows.push(['no step for', shortTime(stalled)]);
     this.tiles.replaceChildren(...rows.map(([name, value]) =>
