@@ -9,6 +9,7 @@
 
 #include "octavo/engine.h"
 #include "serve/histogram.h"
+#include "serve/recent_requests.h"
 
 namespace octavo::serve {
 
@@ -27,11 +28,17 @@ class Metrics {
   void generated(int64_t tokens);
 
   struct Ending {
+    RequestId id = 0;
     std::string reason = {};
-    double e2e_s = 0, queue_s = 0, prefill_s = 0, decode_s = 0;
+    double e2e_s = 0, queue_s = 0, prefill_s = 0, decode_s = 0, preempted_s = 0;
     int64_t prompt_tokens = 0, generated_tokens = 0, cached_tokens = 0, preemptions = 0;
   };
   void ended(const Ending& ending);
+
+  // For the engine view: the latest requests, and latencies in finer steps than dashboards have.
+  const RecentRequests& recent() const { return recent_; }
+  const Histogram& fine_ttft() const { return fine_ttft_; }
+  const Histogram& fine_itl() const { return fine_itl_; }
 
   double mean_request_s() const { return e2e_.mean(); }
 
@@ -41,6 +48,8 @@ class Metrics {
   const std::string labels_;  // model_name="...",engine="0"
   Histogram ttft_, itl_, tpot_, e2e_, queue_, inference_, prefill_, decode_;
   Histogram prompt_, generation_, max_generation_, params_max_tokens_, computed_, n_, preemptions_;
+  Histogram fine_ttft_, fine_itl_;
+  RecentRequests recent_;
   std::atomic<int64_t> prompt_tokens_{0}, generation_tokens_{0}, cached_tokens_{0}, disk_tokens_{0};
   mutable std::mutex mutex_;  // guards the maps
   std::map<std::string, int64_t> success_, rejections_;

@@ -15,7 +15,7 @@ namespace octavo::serve {
 namespace {
 
 constexpr size_t kMaxIdBytes = 128, kMaxNameBytes = 1024;
-constexpr std::string_view kOneModel = "/v1/models/";
+constexpr std::string_view kOneModel = "/v1/models/", kWebFiles = "/web/";
 
 // The client's X-Request-Id where it is a plain word, else one of our own.
 std::string request_id(const HttpRequest& request) {
@@ -55,6 +55,8 @@ const std::vector<Routes::Route>& Routes::table() {
   using enum Where;
   static const std::vector<Route> routes = {
       {"GET", "/", open, nothing, io_thread, page},
+      {"GET", kWebFiles, open, nothing, io_thread, page},
+      {"GET", "/engine/state", key, nothing, worker, engine_state},
       {"GET", "/health", open, nothing, io_thread, health},
       {"GET", "/health/ready", open, nothing, io_thread, health},
       {"GET", "/health/live", open, nothing, io_thread, alive},
@@ -82,7 +84,9 @@ const std::vector<Routes::Route>& Routes::table() {
 
 const Routes::Route* Routes::find(std::string_view method, std::string_view path,
                                   bool& path_known) {
-  if (path.starts_with(kOneModel) && path.size() > kOneModel.size()) path = kOneModel;
+  for (const std::string_view folder : {kOneModel, kWebFiles}) {
+    if (path.starts_with(folder) && path.size() > folder.size()) path = folder;
+  }
   for (const Route& route : table()) {
     if (route.path != path) continue;
     path_known = true;

@@ -48,6 +48,7 @@ struct Routes {
   static const Route* find(std::string_view method, std::string_view path, bool& path_known);
 
   static std::optional<HttpResponse> page(Call&);
+  static std::optional<HttpResponse> engine_state(Call&);
   static std::optional<HttpResponse> health(Call&);
   static std::optional<HttpResponse> alive(Call&);
   static std::optional<HttpResponse> version(Call&);

@@ -1,5 +1,6 @@
 #include <nlohmann/json.hpp>
 
+#include "serve/engine_state.h"
 #include "serve/http_answers.h"
 #include "serve/routes.h"
 #include "serve/web_page.h"
@@ -44,13 +45,29 @@ void write_keys(const std::vector<ApiKey>& keys, const KeyLedger& ledger, std::s
 
 }  // namespace
 
-std::optional<HttpResponse> Routes::page(Call&) {
-  return HttpResponse{.content_type = "text/html; charset=utf-8",
-                      .body = std::string(web_page()),
-                      .headers = {{"Content-Security-Policy",
-                                   "default-src 'none'; style-src 'unsafe-inline'; "
-                                   "script-src 'unsafe-inline'; connect-src 'self'"},
-                                  {"X-Content-Type-Options", "nosniff"}}};
+std::optional<HttpResponse> Routes::page(Call& call) {
+  constexpr std::string_view kFolder = "/web/";
+  const std::string_view path = call.request.path;
+  return web_page(path == "/" ? "page.html" : path.substr(kFolder.size()));
+}
+
+std::optional<HttpResponse> Routes::engine_state(Call& call) {
+  Json json{{"version", OCTAVO_VERSION}, {"models", Json::array()}};
+  for (const auto& status : call.service.registry_->status()) {
+    if (!status.lease) continue;
+    const EnginePort& engine = *status.lease->engine;
+    const Metrics& metrics = *status.lease->metrics;
+    const EngineSnapshot snapshot = engine.snapshot();
+    json["models"].push_back(engine_state_json({.name = status.servable->names.front(),
+                                                .snapshot = snapshot,
+                                                .options = engine.options(),
+                                                .stalled_s = engine.stalled_s(),
+                                                .ended = metrics.recent().all(),
+                                                .now = Service::Clock::now(),
+                                                .first_token = metrics.fine_ttft(),
+                                                .between_tokens = metrics.fine_itl()}));
+  }
+  return json_response(json);
 }
 
 // Ready for requests? 503 says why not.

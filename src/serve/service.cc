@@ -187,7 +187,11 @@ void Service::launch(Call& call, GenerationPlan plan) {
 
 void Service::count(const HttpRequest& request, int status, Clock::time_point begin) {
   const bool one_model = request.path.starts_with("/v1/models/");
-  http_.count(one_model ? "/v1/models/{model}" : request.path, request.method, status);
+  const bool web = request.path.starts_with("/web/");
+  http_.count(one_model ? "/v1/models/{model}"
+              : web     ? "/web/{file}"
+                        : request.path,
+              request.method, status);
   if (!options_.access_log || options_.unlogged_paths.contains(request.path)) return;
   char rest[64];
   std::snprintf(rest, sizeof rest, "\" %d %.3f s", status, seconds(Clock::now() - begin));
