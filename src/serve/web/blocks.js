@@ -16,7 +16,7 @@ export class BlockPicture {
     this.canvas = element('canvas', {role: 'img', class: 'blocks'});
     this.legend = element('div', {class: 'legend'});
     this.note = element('p', {class: 'hint'});
-    this.node = element('figure', {}, element('figcaption', {}, 'KV cache blocks'), this.legend, this.canvas, this.note);
+    this.node = element('figure', {class: 'broad'}, element('figcaption', {}, 'KV cache blocks'), this.legend, this.canvas, this.note);
   }
 
   // `blocks` of /engine/state, and the tokens that one holds.
