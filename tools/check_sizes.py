@@ -145,7 +145,7 @@ def main() -> int:
                 problems.append(f"{name}: name the noun that the file holds")
             if path.suffix in (".h", ".cc", ".cu"):
                 problems += check_cpp(path, name)
-            elif path.suffix in (".py", ".sh") and (lines := path.read_text(encoding="utf-8").count("\n")) > MAX_FILE:
+            elif path.suffix in (".py", ".sh", ".js", ".css", ".html") and (lines := path.read_text(encoding="utf-8").count("\n")) > MAX_FILE:
                 problems.append(f"{name}: {lines} lines, limit {MAX_FILE}")
     print("\n".join(problems) if problems else "sizes hold")
     return 1 if problems else 0

@@ -46,9 +46,9 @@ struct EngineOptions {
   int64_t max_queued_tokens = int64_t{1} << 20;
   TenantLimits tenant_limits = {};  // of tenants that `tenants` does not name
   std::vector<std::pair<std::string, TenantLimits>> tenants = {};
-  // A step with decodes in it takes only as many rows of prompts as fit in this time at the
+  // A step takes only as many rows of prompts as fit in this time beside its decodes at the
   // measured rate (never less than 16); 0: as many as max_num_batched_tokens allows.
-  double step_target_s = 0;
+  double step_target_s = 0.5;
   PrefixCacheFiles prefix_files = {};
   std::vector<TokenId> eos = {};  // from generation_config.json
 };

@@ -76,7 +76,7 @@ struct StepView {
   int32_t rows = 0, requests = 0, preempted = 0;
 };
 
-// What the engine does now. Running requests first, then waiting ones in the order of service.
+// What the engine does now. Running requests first, then waiting ones, oldest first.
 struct EngineSnapshot {
   double time_s = 0;  // since the engine was made
   std::vector<RequestView> requests;

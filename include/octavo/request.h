@@ -75,7 +75,8 @@ struct Event {
   std::string reason;                 // rejected, error: what the client did wrong or what failed
   int64_t cached_tokens = 0;          // prompt tokens found in the prefix cache
   int64_t cached_disk_tokens = 0;     // of them, those that came from its directory
-  // On the last event: time in each state, `queue_s` until first scheduled, `preempted_s` after.
+  // On the last event: until first scheduled, from then to the first token, from there to the
+  // last one; and, of these, the time set back by preemption.
   double queue_s = 0, prefill_s = 0, decode_s = 0, preempted_s = 0;
   int64_t preemptions = 0;
   std::string param;  // rejected: the field of Request or SamplingParams at fault, if it is one

@@ -84,6 +84,12 @@ int64_t KvCache::exclusive_blocks(const BlockTable& table) const {
                                [this](BlockId block) { return pool_.references(block) == 1; });
 }
 
+BlockUse KvCache::use_of(BlockId block) const {
+  const int32_t users = pool_.references(block);
+  if (users > 0) return users > 1 ? BlockUse::shared : BlockUse::used;
+  return index_.has(block) ? BlockUse::cached : BlockUse::free;
+}
+
 void KvCache::forget() { index_.clear(); }
 
 int64_t block_bytes(std::span<const KvShape> layers) {

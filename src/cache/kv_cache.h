@@ -7,6 +7,7 @@
 #include "base/memory.h"
 #include "cache/block_pool.h"
 #include "cache/prefix_index.h"
+#include "octavo/engine_stats.h"
 #include "ops/kv.h"
 
 namespace octavo {
@@ -57,6 +58,9 @@ class KvCache {
   void discard(BlockTable& table);
   // Blocks that nobody else uses: what release() would make free.
   int64_t exclusive_blocks(const BlockTable& table) const;
+
+  // Whether a block is used, by how many, or free with a prefix in it that can be found.
+  BlockUse use_of(BlockId block) const;
 
   // Forgets every cached prefix: the bytes can't be trusted, or nothing may be reused. Blocks in
   // use stay.

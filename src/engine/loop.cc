@@ -12,18 +12,30 @@
 namespace octavo {
 namespace {
 
+constexpr double kRetryAfterDrain = 5;
+
 uint64_t random_bits() {
   std::random_device device;
   return static_cast<uint64_t>(device()) << 32 | device();
 }
 
-Event rejection(Refusal refusal, bool overloaded) {
+Event rejection(Refusal refusal) {
   Event event;
   event.finish = Finish::rejected;
+  event.refused = Refused::bad_request;
   event.reason = std::move(refusal.reason);
   event.param = std::move(refusal.param);
-  event.overloaded = overloaded;
-  event.refused = overloaded ? Refused::engine : Refused::bad_request;
+  return event;
+}
+
+Event rejection(Overload overload) {
+  Event event;
+  event.finish = Finish::rejected;
+  event.refused = overload.scope;
+  event.overloaded = true;
+  event.reason = std::move(overload.reason);
+  event.limit = std::move(overload.limit);
+  event.retry_after_s = overload.retry_after_s;
   return event;
 }
 
@@ -39,7 +51,8 @@ EngineLoop::EngineLoop(StepModel model, ThreadPool& pool, const EngineOptions& o
       vocab_(model.vocab),
       rope_trained_tokens_(model.rope_trained_tokens),
       entropy_(random_bits()),
-      stepper_(std::move(model), pool, options_, now_) {}
+      load_(options_, now_),
+      stepper_(std::move(model), pool, options_, load_, now_) {}
 
 EngineLoop::~EngineLoop() {
   {
@@ -83,7 +96,7 @@ bool EngineLoop::turn() noexcept {
     worked = read_mail();
     worked |= stepper_.step();
   } catch (...) {
-    stepper_.end_all({Finish::error, {}, "the engine ran out of memory"});
+    stepper_.end_all({.finish = Finish::error, .reason = "the engine ran out of memory"});
     worked = true;
   }
   count_ended();
@@ -106,11 +119,14 @@ bool EngineLoop::read_mail() {
     if (sequence) stepper_.accept(std::move(sequence));  // null: a turn that failed took it
   }
   for (const RequestId id : reading_.aborts) stepper_.abort(id);
-  if (reading_.abort_all) stepper_.end_all({Finish::abort});
+  if (reading_.abort_all) stepper_.end_all({.finish = Finish::abort});
+  for (Reset& wanted : std::exchange(reading_.resets, {}))
+    wanted.done.set_value(reset(wanted.running));
+  if (reading_.view) publish_view();
   reading_.arrivals.clear();
   reading_.aborts.clear();
   reading_.rejected.clear();
-  reading_.abort_all = false;
+  reading_.abort_all = reading_.view = false;
   return true;
 }
 
@@ -127,7 +143,7 @@ std::unique_ptr<Sequence> EngineLoop::make_sequence(RequestId id, Request reques
   const double deadline_s = request.deadline_s;
   auto sequence =
       std::make_unique<Sequence>(id, std::move(request), std::move(sink), philox(entropy_, id));
-  sequence->times.arrival_s = now_();
+  sequence->times.arrival_s = sequence->times.since_s = now_();
   if (deadline_s > 0) sequence->times.deadline_s = sequence->times.arrival_s + deadline_s;
   if (options_.prefix_caching) {
     // Keys of such a prompt are rotated for its own length (Batch::prompt_tokens).
@@ -140,23 +156,32 @@ std::unique_ptr<Sequence> EngineLoop::make_sequence(RequestId id, Request reques
 
 RequestId EngineLoop::submit(Request request, EventSink sink) {
   const RequestId id = next_id_.fetch_add(1, std::memory_order_relaxed);
-  std::optional<Refusal> refusal =
-      validate(request, {.vocab = vocab_, .max_model_len = options_.max_model_len});
+  std::optional<Event> refused;
   std::unique_ptr<Sequence> sequence;
-  if (!refusal) sequence = make_sequence(id, std::move(request), sink);
+  auto wrong = validate(request, {.vocab = vocab_, .max_model_len = options_.max_model_len});
+  if (wrong) {
+    refused = rejection(*std::move(wrong));
+  } else {
+    Load::Entry entry = load_.enter(request.tenant, static_cast<int64_t>(request.prompt.size()));
+    if (entry.overload) {
+      refused = rejection(*std::move(entry.overload));
+    } else {
+      sequence = make_sequence(id, std::move(request), sink);
+      sequence->tenant = std::move(entry.tenant);
+    }
+  }
   {
     std::lock_guard lock(mutex_);
-    bool overloaded = false;
-    if (!refusal && draining_) {
-      refusal = Refusal{"", "the server is shutting down"};
-      overloaded = true;
-    } else if (!refusal && options_.max_queued_requests > 0 &&
-               in_flight_.load(std::memory_order_relaxed) >= options_.max_queued_requests) {
-      refusal = Refusal{"", "too many requests are in progress"};
-      overloaded = true;
+    if (sequence && draining_) {
+      load_.leave(*sequence->tenant, sequence->prompt_length());
+      sequence.reset();
+      refused = rejection(Overload{.scope = Refused::draining,
+                                   .limit = {},
+                                   .reason = "the server is shutting down",
+                                   .retry_after_s = kRetryAfterDrain});
     }
-    if (refusal) {
-      mail_.rejected.push_back({std::move(sink), rejection(std::move(*refusal), overloaded)});
+    if (refused) {
+      mail_.rejected.push_back({std::move(sink), *std::move(refused)});
     } else {
       mail_.arrivals.push_back(std::move(sequence));
       in_flight_.fetch_add(1, std::memory_order_relaxed);
@@ -196,35 +221,63 @@ void EngineLoop::drain(double timeout_s) {
   is_idle_.wait(lock, done);
 }
 
-std::optional<Overload> EngineLoop::overload(const std::string&, int64_t, int64_t) const {
-  return std::nullopt;
+std::optional<Overload> EngineLoop::overload(const std::string& tenant, int64_t requests,
+                                             int64_t prompt_tokens) const {
+  return load_.overload(tenant, requests, prompt_tokens);
 }
 
-bool EngineLoop::reset_prefix_cache(Engine::Running) { return false; }
+bool EngineLoop::reset(Engine::Running running) {
+  if (running == Engine::Running::keep && stepper_.runs()) return false;
+  stepper_.set_back_all();
+  stepper_.forget_prefixes();
+  return true;
+}
 
-EngineSnapshot EngineLoop::snapshot(double) const {
-  EngineSnapshot snapshot;
-  snapshot.stats = stats();
-  return snapshot;
+bool EngineLoop::reset_prefix_cache(Engine::Running running) {
+  std::future<bool> done;
+  {
+    std::lock_guard lock(mutex_);
+    mail_.resets.push_back({.running = running, .done = {}});
+    done = mail_.resets.back().done.get_future();
+  }
+  has_mail_.notify_one();
+  if (!thread_.joinable()) turn();
+  return done.get();
+}
+
+void EngineLoop::publish_view() {
+  EngineSnapshot view = stepper_.view();
+  {
+    std::lock_guard lock(view_mutex_);
+    view_ = std::move(view);
+    ++views_;
+  }
+  has_view_.notify_all();
+}
+
+EngineSnapshot EngineLoop::snapshot(double wait_s) const {
+  {
+    std::lock_guard lock(mutex_);
+    mail_.view = true;
+  }
+  has_mail_.notify_one();
+  EngineSnapshot view;
+  {
+    std::unique_lock lock(view_mutex_);
+    const std::chrono::duration<double> limit(std::clamp(wait_s, 0.0, 60.0));
+    has_view_.wait_for(lock, limit, [this, before = views_] { return views_ > before; });
+    view = view_;
+  }
+  view.stats = stats();
+  return view;
 }
 
 EngineStats EngineLoop::stats() const {
-  const LiveStats& live = stepper_.stats();
-  const auto read = [](const std::atomic<int64_t>& value) {
-    return value.load(std::memory_order_relaxed);
-  };
   EngineStats stats;
-  stats.running = read(live.running);
-  stats.waiting = std::max<int64_t>(0, read(in_flight_) - stats.running);
+  stepper_.add_to(stats);
+  load_.add_to(stats);
+  stats.waiting_capacity = std::max<int64_t>(0, stats.waiting - stats.waiting_deferred);
   stats.blocks_total = options_.num_blocks;
-  stats.blocks_used = read(live.blocks_used);
-  stats.steps = read(live.steps);
-  stats.preemptions = read(live.preemptions);
-  stats.prompt_tokens = read(live.prompt_tokens);
-  stats.generation_tokens = read(live.generation_tokens);
-  stats.prefix_queries_tokens = read(live.prefix_queries_tokens);
-  stats.prefix_hits_tokens = read(live.prefix_hits_tokens);
-  stats.last_batch_tokens = read(live.last_batch_tokens);
   return stats;
 }
 

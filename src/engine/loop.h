@@ -3,12 +3,14 @@
 #include <atomic>
 #include <condition_variable>
 #include <functional>
+#include <future>
 #include <memory>
 #include <mutex>
 #include <thread>
 #include <vector>
 
 #include "base/thread_pool.h"
+#include "engine/load.h"
 #include "engine/stepper.h"
 #include "octavo/engine.h"
 
@@ -49,14 +51,20 @@ class EngineLoop {
     EventSink sink;
     Event event;
   };
+  struct Reset {
+    Engine::Running running;
+    std::promise<bool> done;
+  };
   // What other threads asked for since the last turn.
   struct Mail {
     std::vector<std::unique_ptr<Sequence>> arrivals;
     std::vector<RequestId> aborts;
     std::vector<Rejected> rejected;
-    bool abort_all = false;
+    std::vector<Reset> resets;
+    bool abort_all = false, view = false;
     bool empty() const {
-      return arrivals.empty() && aborts.empty() && rejected.empty() && !abort_all;
+      return arrivals.empty() && aborts.empty() && rejected.empty() && resets.empty() &&
+             !abort_all && !view;
     }
   };
 
@@ -65,6 +73,8 @@ class EngineLoop {
   // Reads the mail and does one step; false when there was neither.
   bool turn() noexcept;
   bool read_mail();
+  bool reset(Engine::Running running);
+  void publish_view();
   void count_ended();
 
   const EngineOptions options_;
@@ -72,17 +82,23 @@ class EngineLoop {
   const int64_t vocab_;
   const std::optional<int64_t> rope_trained_tokens_;
   const uint64_t entropy_;  // seeds of requests that bring none
-  Stepper stepper_;         // the engine thread's
-  Mail reading_;            // the engine thread's
+  Load load_;
+  Stepper stepper_;  // the engine thread's
+  Mail reading_;     // the engine thread's
 
   std::atomic<RequestId> next_id_{1};
   std::atomic<int64_t> in_flight_{0};  // submitted and not ended
   std::atomic<double> busy_since_{-1};
 
-  std::mutex mutex_;                  // guards the following
-  std::condition_variable has_mail_;  // also: stop_
-  std::condition_variable is_idle_;   // nothing in flight
-  Mail mail_;
+  mutable std::mutex view_mutex_;  // guards view_ and views_
+  mutable std::condition_variable has_view_;
+  EngineSnapshot view_;
+  int64_t views_ = 0;
+
+  mutable std::mutex mutex_;                  // guards the following
+  mutable std::condition_variable has_mail_;  // also: stop_
+  std::condition_variable is_idle_;           // nothing in flight
+  mutable Mail mail_;
   bool draining_ = false, stop_ = false;
 
   std::thread thread_;

@@ -57,12 +57,24 @@ Answer check_distribution(const SamplingParams& p) {
                  "repetition_penalty", "must be a positive number");
 }
 
+Answer check_repetition(const RepetitionDetection& r) {
+  const char* const name = "repetition_detection";
+  if (auto bad = require(r.min_pattern_size >= 0 && r.max_pattern_size >= r.min_pattern_size &&
+                             r.max_pattern_size <= kMaxPattern,
+                         name, "sizes must be 0 <= min_pattern_size <= max_pattern_size <= 1024")) {
+    return bad;
+  }
+  return require(!r.on() || (r.min_count >= 2 && r.min_count <= kMaxPattern), name,
+                 "min_count must be between 2 and 1024");
+}
+
 Answer check_lengths(const SamplingParams& p) {
   if (auto bad = require(p.max_tokens >= 1, "max_tokens", "must be at least 1")) return bad;
   if (auto bad = require(p.min_tokens >= 0 && p.min_tokens <= p.max_tokens, "min_tokens",
                          "must be between 0 and max_tokens")) {
     return bad;
   }
+  if (auto bad = check_repetition(p.repetition_detection)) return bad;
   if (auto bad = in_range("logprobs", p.logprobs, -1, kMaxTopLogprobs)) return bad;
   return in_range("prompt_logprobs", p.prompt_logprobs, -1, kMaxTopLogprobs);
 }
@@ -99,6 +111,10 @@ std::optional<Refusal> validate(const Request& request, const RequestLimits& lim
   if (auto bad = check_ids(p, limits.vocab)) return bad;
   if (auto bad = require(std::isfinite(request.deadline_s) && request.deadline_s >= 0, "deadline_s",
                          "must be positive, or 0 for none")) {
+    return bad;
+  }
+  if (auto bad = require(static_cast<int64_t>(request.tenant.size()) <= kMaxTenantBytes, "tenant",
+                         "must be at most 1024 bytes")) {
     return bad;
   }
   return require(static_cast<int64_t>(request.cache_salt.size()) <= kMaxSaltBytes, "cache_salt",

@@ -26,7 +26,8 @@ std::optional<Refusal> validate(const Request& request, const RequestLimits& lim
 // Bounds that no client needs to pass: they keep the work and memory of one request bounded.
 inline constexpr int64_t kMaxTopLogprobs = 128;
 inline constexpr int64_t kMaxBadWords = 128, kMaxBadWordTokens = 1024;
-inline constexpr int64_t kMaxSaltBytes = 1024;
+inline constexpr int64_t kMaxSaltBytes = 1024, kMaxTenantBytes = 1024;
+inline constexpr int32_t kMaxPattern = 1024;  // sizes and counts of repetition_detection
 // Below this temperature the most likely token is taken.
 inline constexpr float kGreedyTemperature = 1e-5f;
 

@@ -70,6 +70,13 @@ TEST(Request, names_the_parameter_that_is_wrong) {
   EXPECT_EQ(refused([](Request& r) { r.sampling.bad_words = {{}}; }), "bad_words");
   EXPECT_EQ(refused([](Request& r) { r.sampling.bad_words.assign(129, {1}); }), "bad_words");
   EXPECT_EQ(refused([](Request& r) { r.deadline_s = -1; }), "deadline_s");
+  for (const RepetitionDetection bad :
+       {RepetitionDetection{3, 4, 2}, RepetitionDetection{3, 1, 1}, RepetitionDetection{-1, 0, 0},
+        RepetitionDetection{3, -1, 2}, RepetitionDetection{5000, 1, 2}}) {
+    EXPECT_EQ(refused([&](Request& r) { r.sampling.repetition_detection = bad; }),
+              "repetition_detection");
+  }
+  EXPECT_EQ(refused([](Request& r) { r.sampling.repetition_detection = {3, 0, 2}; }), "");
   EXPECT_EQ(refused([](Request& r) { r.cache_salt = std::string(1025, 'x'); }), "cache_salt");
 }
 
@@ -77,14 +84,22 @@ TEST(Sequence, moves_along_its_arrows_only) {
   using State = Sequence::State;
   Sequence sequence(
       1, {.prompt = {1}}, [](const Event&) {}, 0);
-  EXPECT_DEATH(sequence.become(State::preempted), "internal check");
-  sequence.become(State::running);
-  EXPECT_DEATH(sequence.become(State::running), "internal check");
-  sequence.become(State::preempted);
-  sequence.become(State::running);
-  sequence.become(State::finished);
-  EXPECT_DEATH(sequence.become(State::running), "internal check");
-  EXPECT_DEATH(sequence.become(State::finished), "internal check");
+  EXPECT_DEATH(sequence.become(State::preempted, 0), "internal check");
+  EXPECT_DEATH(sequence.become(State::decode, 0), "internal check");
+  sequence.become(State::prefill, 1);
+  EXPECT_DEATH(sequence.become(State::prefill, 1), "internal check");
+  sequence.become(State::decode, 3);
+  sequence.become(State::preempted, 7);
+  EXPECT_DEATH(sequence.become(State::decode, 7), "internal check");
+  sequence.become(State::prefill, 15);
+  sequence.become(State::preempted, 16);
+  sequence.become(State::finished, 20);
+  EXPECT_DEATH(sequence.become(State::prefill, 20), "internal check");
+  EXPECT_DEATH(sequence.become(State::finished, 20), "internal check");
+  EXPECT_EQ(sequence.spent_s(State::waiting, 99), 1);
+  EXPECT_EQ(sequence.spent_s(State::prefill, 99), 3);
+  EXPECT_EQ(sequence.spent_s(State::decode, 99), 4);
+  EXPECT_EQ(sequence.spent_s(State::preempted, 99), 12);
 }
 
 TEST(Sequence, counts_what_penalties_look_at) {

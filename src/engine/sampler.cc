@@ -143,6 +143,7 @@ void Sampler::choose_one(const SampleTask& task, Worker& worker, Sample& sample)
   sample.token = -1;
   sample.failure = nullptr;
   Peak peak = find_peak(task.logits);
+  sample.corrupted = peak.broken;
   if (peak.broken) {
     sample.failure = "the model computed a number that is not finite";
     return;

@@ -28,6 +28,7 @@ struct SampleTask {
 struct Sample {
   TokenId token = -1;             // -1: none could be chosen
   const char* failure = nullptr;  // why not
+  bool corrupted = false;         // because a logit is not finite
   PositionLogprobs logprobs;      // if asked
 };
 

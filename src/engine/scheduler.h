@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -14,7 +15,13 @@ struct StepLimits {
   int64_t max_tokens = 0;       // rows of a step
   int64_t max_scored_rows = 0;  // rows of prompts that want all their logits; at least 1
   int64_t block_tokens = 1;
+  // A step gives prompts no more rows than fill it up to here, but a few always. At most
+  // max_tokens; 0: max_tokens.
+  int64_t target_tokens = 0;
 };
+
+// Rows that prompts get in every step with room for them, however many decodes there are.
+inline constexpr int64_t kLeastPromptRows = 32;
 
 struct RunningInfo {
   int64_t tokens = 0;    // prompt and output so far: what the sequence wants computed
@@ -36,7 +43,8 @@ struct PlanInput {
   std::span<const RunningInfo> running;
   int64_t waiting = 0;
   int64_t free_blocks = 0;
-  FunctionRef<CandidateInfo(int64_t waiting)> candidate;
+  // Asked for 0, 1, ... in order; nothing: whoever is left may not run now.
+  FunctionRef<std::optional<CandidateInfo>(int64_t waiting)> candidate;
   // Blocks that become free when this running sequence alone is preempted. A lower bound is
   // correct.
   FunctionRef<int64_t(int64_t running)> freed_by;
@@ -52,6 +60,7 @@ struct Plan {
   int64_t keep = 0;             // running sequences [keep, end) are preempted
   std::vector<Share> running;   // of the kept ones, in rank order; some may get nothing
   std::vector<Share> admitted;  // waiting sequences 0, 1, ... in order; some may get nothing yet
+  bool lacks_room = false;      // the next waiting one found no place or not enough blocks
 };
 
 // Plans one step; pure. There are no phases of prefill and decode: a sequence wants its tokens

@@ -22,7 +22,7 @@ struct Case {
 
   Plan plan(const StepLimits& limits = kLimits) const {
     Plan plan;
-    const auto candidate = [this](int64_t i) { return waiting[i]; };
+    const auto candidate = [this](int64_t i) { return std::optional(waiting[i]); };
     const auto freed_by = [this](int64_t i) { return running[i].blocks; };
     plan_step(limits,
               {.running = running,
@@ -141,7 +141,8 @@ class Simulation {
     for (const Job& job : running_)
       infos.push_back({job.tokens, job.computed, job.blocks, job.scored});
     const auto candidate = [this](int64_t i) {
-      return CandidateInfo{.tokens = waiting_[i].tokens, .scores_prompt = waiting_[i].scored};
+      return std::optional(
+          CandidateInfo{.tokens = waiting_[i].tokens, .scores_prompt = waiting_[i].scored});
     };
     const auto freed_by = [this](int64_t i) { return running_[i].blocks; };
     plan_step(limits_,

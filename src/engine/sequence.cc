@@ -28,14 +28,21 @@ Sequence::Sequence(RequestId id, Request request, EventSink sink, uint64_t seed)
   if (sampling().prompt_logprobs >= 0) prompt_logprobs.resize(prompt_length_);
 }
 
-void Sequence::become(State next) {
-  const bool allowed = next == State::finished ? state_ != State::finished
-                       : next == State::running
-                           ? state_ == State::waiting || state_ == State::preempted
-                       : next == State::preempted ? state_ == State::running
-                                                  : false;
-  OCTAVO_CHECK(allowed);
+void Sequence::become(State next, double now) {
+  static constexpr auto bit = [](State state) { return 1u << static_cast<int>(state); };
+  // The states from which each may be entered.
+  static constexpr std::array<unsigned, 5> kFrom = {
+      0, bit(State::waiting) | bit(State::preempted), bit(State::prefill),
+      bit(State::prefill) | bit(State::decode),
+      bit(State::waiting) | bit(State::prefill) | bit(State::decode) | bit(State::preempted)};
+  OCTAVO_CHECK((kFrom[static_cast<size_t>(next)] & bit(state_)) != 0);
+  times.spent[static_cast<size_t>(state_)] += now - times.since_s;
+  times.since_s = now;
   state_ = next;
+}
+
+double Sequence::spent_s(State state, double now) const {
+  return times.spent[static_cast<size_t>(state)] + (state == state_ ? now - times.since_s : 0);
 }
 
 void Sequence::append(TokenId token) {

@@ -1,24 +1,34 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <vector>
 
 #include "cache/kv_cache.h"
 #include "engine/sampler.h"
+#include "engine/tenant.h"
 #include "octavo/engine.h"
 
 namespace octavo {
 
-// The engine's side of a request. waiting -> running <-> preempted; each of them -> finished.
+// The engine's side of a request.
+//
+//   waiting -> prefill -> decode        prefill, decode -> preempted -> prefill
+//
+// and each of them -> finished. In `prefill` it waits for the logits of its last token: of its
+// prompt, or after a preemption of all its tokens.
 class Sequence {
  public:
-  enum class State : uint8_t { waiting, running, preempted, finished };
+  using State = RequestState;
 
   struct Times {
     double arrival_s = 0, deadline_s = 0;  // deadline 0: none
     double scheduled_s = -1, first_token_s = -1;
+    double since_s = 0;                // in the present state
+    std::array<double, 5> spent = {};  // in each state before
   };
 
   // REQUIRES: a request that validate() accepts. `seed` is for requests that bring none.
@@ -26,8 +36,11 @@ class Sequence {
 
   RequestId id() const { return id_; }
   State state() const { return state_; }
-  // Moves along the arrows above; any other change is our bug.
-  void become(State next);
+  bool running() const { return state_ == State::prefill || state_ == State::decode; }
+  // Moves along the arrows above at `now` seconds; any other change is our bug.
+  void become(State next, double now);
+  // Seconds in a state so far.
+  double spent_s(State state, double now) const;
 
   const SamplingParams& sampling() const { return request_.sampling; }
   int64_t priority() const { return request_.priority; }
@@ -57,7 +70,8 @@ class Sequence {
   int64_t scored = 0;    // prompt positions whose logits were turned into prompt_logprobs
   BlockTable table;
   Times times;
-  int64_t cached_tokens = 0, preemptions = 0;
+  int64_t cached_tokens = 0, cached_disk_tokens = 0, preemptions = 0;
+  std::shared_ptr<Tenant> tenant;
   std::vector<PositionLogprobs> prompt_logprobs;  // waiting for the first event
 
  private:

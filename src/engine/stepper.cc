@@ -20,18 +20,14 @@ StepLimits step_limits(const EngineOptions& options, const StepModel& model) {
           .block_tokens = options.block_tokens};
 }
 
-// Written by one thread only, so a load and a store are enough.
-void add(std::atomic<int64_t>& counter, int64_t value) {
-  counter.store(counter.load(std::memory_order_relaxed) + value, std::memory_order_relaxed);
-}
-
 }  // namespace
 
-Stepper::Stepper(StepModel model, ThreadPool& pool, const EngineOptions& options,
+Stepper::Stepper(StepModel model, ThreadPool& pool, const EngineOptions& options, Load& load,
                  std::function<double()> now)
     : options_(options),
       model_(std::move(model)),
       now_(std::move(now)),
+      load_(load),
       limits_(step_limits(options, model_)),
       cache_({.layers = model_.kv,
               .blocks = options.num_blocks,
@@ -42,7 +38,9 @@ Stepper::Stepper(StepModel model, ThreadPool& pool, const EngineOptions& options
               .max_seqs = limits_.max_seqs,
               .max_logits = limits_.max_seqs + limits_.max_scored_rows,
               .max_blocks = cache_.blocks_for(options.max_model_len)}),
-      sampler_(pool, model_.vocab) {}
+      sampler_(pool, model_.vocab),
+      waiting_(options.priority_scheduling),
+      meter_(now_()) {}
 
 bool Stepper::before(const Sequence& a, const Sequence& b) const {
   if (options_.priority_scheduling && a.priority() != b.priority()) {
@@ -51,81 +49,61 @@ bool Stepper::before(const Sequence& a, const Sequence& b) const {
   return a.id() < b.id();
 }
 
-template <class List>
-void Stepper::insert(List& list, Owned sequence) {
+void Stepper::run_on(Owned sequence) {
   const auto place =
-      std::upper_bound(list.begin(), list.end(), sequence,
+      std::upper_bound(running_.begin(), running_.end(), sequence,
                        [this](const Owned& a, const Owned& b) { return before(*a, *b); });
-  list.insert(place, std::move(sequence));
-}
-
-void Stepper::accept(std::unique_ptr<Sequence> sequence) {
-  any_deadline_ |= sequence->times.deadline_s > 0;
-  by_id_.emplace(sequence->id(), sequence.get());
-  insert(waiting_, std::move(sequence));
-}
-
-void Stepper::abort(RequestId id) {
-  const auto found = by_id_.find(id);
-  if (found == by_id_.end()) return;
-  end(*found->second, Ending{Finish::abort});
-  drop_ended();
-}
-
-void Stepper::end_all(const Ending& ending) {
-  for (const Owned& sequence : running_) end(*sequence, ending);
-  for (const Owned& sequence : waiting_) end(*sequence, ending);
-  drop_ended();
+  running_.insert(place, std::move(sequence));
 }
 
 bool Stepper::step() {
   expire();
   if (idle()) return false;
+  meter_.begin(now_());
+  preempted_ = 0;
+  batch_.clear();
   try {
     plan();
     run();
   } catch (const std::exception& failure) {
     cache_.forget();
-    end_all({Finish::error, {}, failure.what()});
+    end_all({.finish = Finish::error, .reason = failure.what()});
   } catch (...) {
     cache_.forget();
-    end_all({Finish::error, {}, "the step failed"});
+    end_all({.finish = Finish::error, .reason = "the step failed"});
   }
   drop_ended();
-  add(stats_.steps, 1);
-  stats_.running.store(static_cast<int64_t>(running_.size()), std::memory_order_relaxed);
-  stats_.blocks_used.store(cache_.pool().total() - cache_.pool().free(), std::memory_order_relaxed);
+  tell_levels();
+  const double now = now_();
+  meter_.mark(Part::deliver, now);
+  meter_.end(now, {.rows = batch_.rows(),
+                   .requests = static_cast<int64_t>(scheduled_.size()),
+                   .preempted = preempted_});
+  load_.set_prefill_rate(meter_.rows_per_s());
   return true;
 }
 
-void Stepper::expire() {
-  if (!any_deadline_) return;
-  const double now = now_();
-  any_deadline_ = false;
-  const auto check = [&](const Owned& sequence) {
-    if (sequence->times.deadline_s <= 0) return;
-    any_deadline_ = true;
-    if (now < sequence->times.deadline_s) return;
-    end(*sequence, Ending{Finish::timeout});
-  };
-  std::ranges::for_each(running_, check);
-  std::ranges::for_each(waiting_, check);
-  drop_ended();
-}
-
-CandidateInfo Stepper::candidate(int64_t index) const {
-  const Sequence& sequence = *waiting_[index];
-  CandidateInfo info{.tokens = sequence.length(), .scores_prompt = sequence.scores_prompt()};
-  if (info.scores_prompt) return info;
-  // The last token is always computed: its logits are wanted.
-  const KvCache::Match match =
-      cache_.find(sequence.keys(), (sequence.length() - 1) / cache_.block_tokens());
-  info.cached_tokens = match.blocks * cache_.block_tokens();
-  info.cached_free_blocks = match.free_blocks;
+std::optional<CandidateInfo> Stepper::candidate(int64_t index) {
+  const Sequence* const sequence = waiting_.pick(index);
+  if (sequence == nullptr) return std::nullopt;
+  CandidateInfo info{.tokens = sequence->length(), .scores_prompt = sequence->scores_prompt()};
+  if (!info.scores_prompt) {
+    // The last token is always computed: its logits are wanted.
+    const KvCache::Match match =
+        cache_.find(sequence->keys(), (sequence->length() - 1) / cache_.block_tokens());
+    info.cached_tokens = match.blocks * cache_.block_tokens();
+    info.cached_free_blocks = match.free_blocks;
+  }
+  if (sequence->state() == Sequence::State::waiting) {
+    waiting_.expect(static_cast<double>(info.tokens - info.cached_tokens));
+  }
+  candidates_.push_back(info);
   return info;
 }
 
 void Stepper::plan() {
+  if (lacked_room_) displace();
+  limits_.target_tokens = meter_.rows_within(options_.step_target_s, limits_.max_tokens);
   running_info_.clear();
   for (const Owned& sequence : running_) {
     running_info_.push_back({.tokens = sequence->length(),
@@ -133,75 +111,111 @@ void Stepper::plan() {
                              .blocks = static_cast<int64_t>(sequence->table.blocks.size()),
                              .scores_prompt = sequence->scores_prompt()});
   }
+  candidates_.clear();
+  waiting_.restart();
   const auto candidate_info = [this](int64_t i) { return candidate(i); };
   const auto freed_by = [this](int64_t i) { return cache_.exclusive_blocks(running_[i]->table); };
   plan_step(limits_,
             {.running = running_info_,
-             .waiting = static_cast<int64_t>(waiting_.size()),
+             .waiting = waiting_.size(),
              .free_blocks = cache_.pool().free(),
              .candidate = candidate_info,
              .freed_by = freed_by},
             plan_);
+  lacked_room_ = plan_.lacks_room;
 
   scheduled_.clear();
   for (const Share& share : plan_.running) {
     if (share.tokens > 0) scheduled_.push_back({running_[share.index].get(), share.tokens});
   }
   const bool preempts = plan_.keep < static_cast<int64_t>(running_.size());
-  while (plan_.keep < static_cast<int64_t>(running_.size())) preempt_last();
+  while (plan_.keep < static_cast<int64_t>(running_.size())) preempt(running_.size() - 1);
   admit(plan_);
   if (scheduled_.empty() && !preempts) throw std::logic_error("the scheduler made no progress");
 }
 
-void Stepper::preempt_last() {
-  Owned sequence = std::move(running_.back());
-  running_.pop_back();
+// A tenant that waits and has fewer places than its share gets one from whoever has most beyond
+// theirs: else one that came first with many long requests would hold all places for minutes. The
+// newest of those is set back, so the older ones of every tenant progress.
+void Stepper::displace() {
+  waiting_.restart();
+  const Sequence* const first = waiting_.pick(0);
+  if (first == nullptr) return;
+  const auto share = [](const Tenant& tenant, int64_t more) {
+    return static_cast<double>(tenant.running.load(std::memory_order_relaxed) + more) /
+           tenant.limits.weight;
+  };
+  const Tenant* rich = nullptr;
+  for (const Tenant* tenant : fairness_.present()) {
+    if (rich == nullptr || share(*tenant, 0) > share(*rich, 0)) rich = tenant;
+  }
+  const Tenant& poor = *first->tenant;
+  if (rich == nullptr || rich == &poor || share(*rich, -1) < share(poor, 1)) return;
+  for (size_t i = running_.size(); i-- > 1;) {
+    const Sequence& candidate = *running_[i];
+    if (candidate.tenant.get() != rich) continue;
+    if (options_.priority_scheduling && candidate.priority() < first->priority()) continue;
+    preempt(i);
+    return;
+  }
+}
+
+void Stepper::preempt(size_t index) {
+  Owned sequence = std::move(running_[index]);
+  running_.erase(running_.begin() + static_cast<int64_t>(index));
   cache_.release(sequence->table);
   sequence->computed = 0;
-  sequence->become(Sequence::State::preempted);
+  sequence->become(Sequence::State::preempted, now_());
   ++sequence->preemptions;
+  ++preempted_;
+  add(sequence->tenant->running, -1);
   add(stats_.preemptions, 1);
-  insert(waiting_, std::move(sequence));
+  waiting_.push(std::move(sequence));
+}
+
+void Stepper::set_back_all() {
+  while (!running_.empty()) preempt(running_.size() - 1);
 }
 
 void Stepper::admit(const Plan& plan) {
+  const double now = now_();
+  std::vector<Owned> admitted = waiting_.take(static_cast<int64_t>(plan.admitted.size()));
   // Every cached prefix is taken before any block is: taking evicts.
   for (const Share& share : plan.admitted) {
-    Sequence& sequence = *waiting_[share.index];
-    const CandidateInfo info = candidate(share.index);
-    const int64_t found = info.cached_tokens / cache_.block_tokens();
-    cache_.adopt(sequence.table, sequence.keys(), found);
+    Sequence& sequence = *admitted[share.index];
+    const CandidateInfo& info = candidates_[share.index];
+    cache_.adopt(sequence.table, sequence.keys(), info.cached_tokens / cache_.block_tokens());
     sequence.computed = info.cached_tokens;
     if (sequence.state() == Sequence::State::waiting) {
       sequence.cached_tokens = info.cached_tokens;
-      sequence.times.scheduled_s = now_();
+      sequence.times.scheduled_s = now;
+      fairness_.serve(*sequence.tenant, static_cast<double>(info.tokens - info.cached_tokens));
       add(stats_.prefix_queries_tokens, sequence.length());
       add(stats_.prefix_hits_tokens, info.cached_tokens);
     }
-    sequence.become(Sequence::State::running);
+    sequence.become(Sequence::State::prefill, now);
+    add(sequence.tenant->running, 1);
     if (share.tokens > 0) scheduled_.push_back({&sequence, share.tokens});
   }
-  for (size_t i = 0; i < plan.admitted.size(); ++i) {
-    insert(running_, std::move(waiting_.front()));
-    waiting_.pop_front();
-  }
+  for (Owned& sequence : admitted) run_on(std::move(sequence));
   for (const Owned& sequence : running_) cache_.grow(sequence->table, sequence->length());
 }
 
 void Stepper::run() {
   if (scheduled_.empty()) return;
-  batch_.clear();
   for (const Scheduled& scheduled : scheduled_) batch_.add(*scheduled.sequence, scheduled.rows);
-  stats_.last_batch_tokens.store(batch_.rows(), std::memory_order_relaxed);
   const Mat logits(reinterpret_cast<float*>(logits_.data()),
                    {static_cast<int64_t>(batch_.logits().size()), model_.vocab});
+  meter_.mark(Part::plan, now_());
   model_.step(batch_.batch(), cache_.layers(), logits);
+  meter_.mark(Part::forward, now_());
   build_tasks(logits);
   sampler_.score(score_tasks_);
   sampler_.choose(sample_tasks_, samples_);
+  meter_.mark(Part::sample, now_());
   for (const Scheduled& scheduled : scheduled_) advance(scheduled);
   for (size_t i = 0; i < sampled_.size(); ++i) {
-    if (sampled_[i]->state() == Sequence::State::running) take_sample(*sampled_[i], samples_[i]);
+    if (sampled_[i]->running()) take_sample(*sampled_[i], samples_[i]);
   }
 }
 
@@ -247,7 +261,9 @@ void Stepper::advance(const Scheduled& scheduled) {
     for (; sequence.scored < scored; ++sequence.scored) {
       if (sequence.prompt_logprobs[sequence.scored + 1].chosen.rank > 0) continue;
       cache_.discard(sequence.table);
-      end(sequence, {Finish::error, {}, "the model computed a number that is not finite"});
+      end(sequence, {.finish = Finish::error,
+                     .reason = "the model computed a number that is not finite",
+                     .corrupted = true});
       return;
     }
   }
@@ -255,18 +271,29 @@ void Stepper::advance(const Scheduled& scheduled) {
   cache_.seal(sequence.table, sequence.keys(), sequence.computed);
 }
 
+void Stepper::begin_output(Sequence& sequence) {
+  sequence.times.first_token_s = now_();
+  load_.begun(*sequence.tenant, sequence.prompt_length());
+  add(stats_.prompt_tokens, sequence.prompt_length());
+  add(sequence.tenant->prompt_tokens, sequence.prompt_length());
+  add(sequence.tenant->cached_tokens, sequence.cached_tokens);
+  event_.prompt_logprobs = std::move(sequence.prompt_logprobs);
+}
+
 void Stepper::take_sample(Sequence& sequence, Sample& sample) {
   if (sample.failure != nullptr) {
     cache_.discard(sequence.table);
-    end(sequence, {Finish::error, {}, sample.failure});
+    end(sequence,
+        {.finish = Finish::error, .reason = sample.failure, .corrupted = sample.corrupted});
     return;
   }
-  if (sequence.output_length() == 0) {
-    sequence.times.first_token_s = now_();
-    add(stats_.prompt_tokens, sequence.prompt_length());
-    event_.prompt_logprobs = std::move(sequence.prompt_logprobs);
+  if (sequence.state() == Sequence::State::prefill) {
+    sequence.become(Sequence::State::decode, now_());
   }
+  if (sequence.output_length() == 0) begin_output(sequence);
   add(stats_.generation_tokens, 1);
+  add(sequence.tenant->generation_tokens, 1);
+  fairness_.serve(*sequence.tenant, Fairness::kOutputWeight);
   sequence.append(sample.token);
   if (options_.prefix_caching) sequence.name_blocks(options_.block_tokens);
   event_.tokens.push_back(sample.token);
@@ -277,71 +304,6 @@ void Stepper::take_sample(Sequence& sequence, Sample& sample) {
   } else {
     deliver(sequence, ending);
   }
-}
-
-Ending Stepper::ending_after(const Sequence& sequence, TokenId token) const {
-  const SamplingParams& params = sequence.sampling();
-  if (!params.ignore_eos && std::ranges::find(options_.eos, token) != options_.eos.end()) {
-    return {Finish::stop};
-  }
-  if (std::ranges::find(params.stop_token_ids, token) != params.stop_token_ids.end()) {
-    return {Finish::stop, token};
-  }
-  if (sequence.length() >= options_.max_model_len ||
-      sequence.output_length() >= params.max_tokens) {
-    return {Finish::length};
-  }
-  return {};
-}
-
-void Stepper::end(Sequence& sequence, const Ending& ending) {
-  if (sequence.state() == Sequence::State::finished) return;
-  cache_.release(sequence.table);
-  sequence.become(Sequence::State::finished);
-  by_id_.erase(sequence.id());
-  ++ended_;
-  any_ended_ = true;
-  deliver(sequence, ending);
-}
-
-void Stepper::deliver(Sequence& sequence, const Ending& ending) {
-  event_.finish = ending.finish;
-  event_.stop_token = ending.stop_token;
-  event_.reason = ending.reason;
-  event_.cached_tokens = sequence.cached_tokens;
-  event_.preemptions = sequence.preemptions;
-  event_.queue_s = event_.prefill_s = event_.decode_s = 0;
-  if (ending.finish != Finish::none) {
-    const Sequence::Times& times = sequence.times;
-    const double now = now_();
-    const double scheduled = times.scheduled_s < 0 ? now : times.scheduled_s;
-    const double first = times.first_token_s < 0 ? now : times.first_token_s;
-    event_.queue_s = scheduled - times.arrival_s;
-    event_.prefill_s = first - scheduled;
-    event_.decode_s = now - first;
-  }
-  bool refused = false;
-  try {
-    sequence.sink()(event_);
-  } catch (...) {
-    refused = true;
-  }
-  event_.tokens.clear();
-  event_.logprobs.clear();
-  event_.prompt_logprobs.clear();
-  if (refused) end(sequence, Ending{Finish::abort});
-}
-
-void Stepper::drop_ended() {
-  if (!any_ended_) return;
-  any_ended_ = false;
-  const auto ended = [](const Owned& sequence) {
-    return sequence->state() == Sequence::State::finished;
-  };
-  std::erase_if(running_, ended);
-  std::erase_if(waiting_, ended);
-  stats_.running.store(static_cast<int64_t>(running_.size()), std::memory_order_relaxed);
-  stats_.blocks_used.store(cache_.pool().total() - cache_.pool().free(), std::memory_order_relaxed);
 }
 
 }  // namespace octavo

@@ -17,6 +17,7 @@ from typing import Any
 
 PROGRAM = Path(os.environ.get("OCTAVO", "build/release/bin/octavo"))
 MODEL = os.environ.get("OCTAVO_MODEL", "models/demo")
+KEY = "end-to-end-key"
 BOARD = Path(__file__).parent.parent.parent / "docs" / "grafana" / "octavo.json"
 METRIC = re.compile(r"\b(?:vllm:|octavo:|http_)\w+\b")
 SELECTOR = re.compile(r"\b((?:vllm:|octavo:|http_)\w+)\{([^}]*)\}")
@@ -38,16 +39,17 @@ STOCK = {"vllm:prompt_tokens_total": {"model_name", "engine"}, "vllm:generation_
 
 def served_metrics() -> dict[str, list[set[str]]]:
     """Of a server that has answered once: the label names of each series, by metric."""
-    process = subprocess.Popen([str(PROGRAM), "serve", MODEL, "--port", "0", "--max-model-len", "128"], stdout=subprocess.PIPE,
+    process = subprocess.Popen([str(PROGRAM), "serve", MODEL, "--port", "0", "--max-model-len", "128", "--api-key", KEY], stdout=subprocess.PIPE,
                                stderr=subprocess.DEVNULL, text=True)
     assert process.stdout is not None
     try:
         line = process.stdout.readline()
         url = line[line.rindex("http://"):].strip()
         body = json.dumps({"prompt": "Once upon a time", "max_tokens": 8, "ignore_eos": True}).encode()
-        with urllib.request.urlopen(urllib.request.Request(url + "/v1/completions", body, {"Content-Type": "application/json"})) as answer:
+        headers = {"Authorization": f"Bearer {KEY}", "Content-Type": "application/json"}
+        with urllib.request.urlopen(urllib.request.Request(url + "/v1/completions", body, headers)) as answer:
             answer.read()
-        with urllib.request.urlopen(url + "/metrics") as answer:
+        with urllib.request.urlopen(urllib.request.Request(url + "/metrics", None, headers)) as answer:
             text = answer.read().decode()
     finally:
         process.send_signal(signal.SIGTERM)

@@ -6,6 +6,7 @@ import json
 import threading
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -26,6 +27,7 @@ class StandIn:
     def __init__(self, real: str, model: str = "stand-in") -> None:
         self.real, self.model = real, model
         self.answers: list[Answer] = [Answer(["hello"])]
+        self.state: Callable[[], Any] | None = None   # what /engine/state says; else the real server's
         self.bodies: list[Any] = []
         self.left = threading.Event()    # a client went away from an endless answer
         stand_in = self
@@ -34,6 +36,9 @@ class StandIn:
             def do_GET(self) -> None:
                 if self.path == "/v1/models":
                     self.send(200, json.dumps({"data": [{"id": stand_in.model}]}).encode(), "application/json")
+                    return
+                if self.path == "/engine/state" and stand_in.state:
+                    self.send(200, json.dumps(stand_in.state()).encode(), "application/json")
                     return
                 try:
                     with urllib.request.urlopen(stand_in.real + self.path) as page:

@@ -21,6 +21,13 @@ is_installed() {
   dpkg-query -W -f='${Status}\n' "$1" 2>/dev/null | grep -q '^install ok installed$'
 }
 
+# The browser of the page's tests, where the distribution has it as a package of its own (100 MB). Ubuntu's is a snap, which no container
+# runs; without one those tests are skipped.
+browser_package() {
+  apt-cache policy chromium 2>/dev/null | grep -q 'Candidate: [^(]' && echo chromium
+  return 0
+}
+
 # Prints the needs of its arguments that no installed package meets.
 missing_packages() {
   local need name
@@ -50,6 +57,7 @@ install_packages() {
     say "no apt here: assuming that these are installed: $*"
     return
   fi
+  [ $# -eq 0 ] && return
   missing=$(missing_packages "$@")
   [ -z "$missing" ] && return
   if [ -n "${OCTAVO_NO_INSTALL:-}" ]; then

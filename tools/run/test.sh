@@ -1,5 +1,6 @@
 run_test() {
   install_packages $build_packages $test_packages
+  install_packages $(browser_package)
   make_venv
   build_targets
   # A build without any program to drive has no end-to-end tests to run.

@@ -16,7 +16,7 @@ export class BlockPicture {
     this.canvas = element('canvas', {role: 'img', class: 'blocks'});
     this.legend = element('div', {class: 'legend'});
     this.note = element('p', {class: 'hint'});
-    this.node = element('figure', {}, element('figcaption', {}, 'KV cache blocks'), this.legend, this.canvas, this.note);
+    this.node = element('figure', {class: 'broad'}, element('figcaption', {}, 'KV cache blocks'), this.legend, this.canvas, this.note);
   }
 
   // `blocks` of /engine/state, and the tokens that one holds.
@@ -43,7 +43,7 @@ export class BlockPicture {
     const spoken = kUses.map((use) => `${blocks[use.field]} ${use.name}`).join(', ');
     this.canvas.setAttribute('aria-label', `${total} blocks: ${spoken}`);
     const square = blocks.per_cell > 1 ? `${blocks.per_cell} blocks` : 'one block';
-    this.note.textContent = `A square is ${square} of ${blockTokens} tokens; ${shortNumber(total)} blocks in all. ` +
-        'Cached blocks hold beginnings of prompts that may come again; they are taken when no free ones are left.';
+    this.note.textContent = `A square is ${square} of ${blockTokens} tokens, ${shortNumber(total)} in all. ` +
+        'Cached ones may serve again, and are taken when none is free.';
   }
 }

@@ -6,6 +6,7 @@ import {MessageView} from './messages.js';
 import {hideAlternatives, tokenOf} from './probabilities.js';
 import {apiKey, Conversations, titleOf} from './store.js';
 
+const kLeastSpan = 50;  // milliseconds from which a speed can be told
 const kNearEnd = 80;  // pixels from the bottom within which the page follows the answer
 
 export class Chat {
@@ -142,7 +143,7 @@ export class Chat {
 
   async #answer() {
     this.#tell('');
-    this.#running = new AbortController();
+    const running = this.#running = new AbortController();
     const conversation = this.conversations.current;
     const sent = [...this.settings.preamble(), ...this.messages.map(({role, content}) => ({role, content}))];
     const message = {role: 'assistant', content: '', _tokens: []};
@@ -155,16 +156,18 @@ export class Chat {
     byId('stop').hidden = false;
     let problem = null;
     try {
-      await this.#stream(sent, message, view);
+      await this.#stream(sent, message, view, running.signal);
     } catch (error) {
       if (error.name === 'AbortError') message.finish = 'stopped';
       else problem = error;
     }
-    this.#running = null;
     if (!message.content && (problem || message.finish === 'stopped')) {
       conversation.messages.splice(conversation.messages.indexOf(message), 1);
     }
     this.conversations.save();
+    // Another conversation may have begun an answer of its own since.
+    if (this.#running !== running) return;
+    this.#running = null;
     byId('send').hidden = false;
     byId('stop').hidden = true;
     if (conversation === this.conversations.current) this.#settle(message, view, problem);
@@ -180,7 +183,7 @@ export class Chat {
     if (!problem || problem.kind !== 'unauthorized') this.text.focus({preventScroll: true});
   }
 
-  async #stream(sent, message, view) {
+  async #stream(sent, message, view, signal) {
     const begin = performance.now();
     let first = null, last = begin, frame = 0;
     const show = () => {
@@ -193,7 +196,7 @@ export class Chat {
                   stream_options: {include_usage: true}};
     if (this.model()) body.model = message.model = this.model();
     try {
-      for await (const chunk of streamChat(body, {key: apiKey.get(), signal: this.#running.signal})) {
+      for await (const chunk of streamChat(body, {key: apiKey.get(), signal})) {
         if (chunk.usage) message.usage = chunk.usage;
         const choice = chunk.choices?.[0];
         if (!choice) continue;
@@ -211,7 +214,7 @@ export class Chat {
       show();
       if (first !== null) message.first_s = (first - begin) / 1000;
       const more = (message.usage?.completion_tokens ?? 0) - 1;
-      if (more > 0 && last > first) message.tokens_per_s = 1000 * more / (last - first);
+      if (more > 0 && last - first > kLeastSpan) message.tokens_per_s = 1000 * more / (last - first);
     }
   }
 

@@ -27,12 +27,14 @@ class ModelPanel {
     this.first = series('median', '95 %');
     this.next = series('median', '95 %');
     this.cache = series('in use', 'prefix hits');
+    this.step = series('whole', 'beside the model');
     this.plots = [
       new LinePlot('Tokens per second', this.rate),
       new LinePlot('Requests', this.queue),
       new LinePlot('Time to first token', this.first, {format: shortTime}),
       new LinePlot('Time between tokens', this.next, {format: shortTime}),
       new LinePlot('Cache', this.cache, {format: percent, most: 1}),
+      new LinePlot('Time of a step', this.step, {format: shortTime}),
     ];
     this.stepPlot = new StepPlot('Rows of each step');
     this.blocks = new BlockPicture();
@@ -75,6 +77,10 @@ class ModelPanel {
     this.cache[0].add(now, model.blocks.total ? (model.blocks.used + model.blocks.shared) / model.blocks.total : 0);
     this.cache[1].add(now, asked > 0 ? gained('prefix_hits_tokens', oldest) / asked : NaN);
     if (!before) return;
+    const steps = gained('steps', before);
+    const beside = ['plan_s', 'sample_s', 'deliver_s'].reduce((sum, name) => sum + gained(name, before), 0);
+    this.step[0].add(now, steps > 0 ? (beside + gained('forward_s', before)) / steps : NaN);
+    this.step[1].add(now, steps > 0 ? beside / steps : NaN);
     for (const [series, name] of [[this.first, 'first_token'], [this.next, 'between_tokens']]) {
       const counts = difference(model.latency[name], oldest.latency[name]);
       series[0].add(now, percentile(model.latency.bounds_s, counts, 0.5));
@@ -101,7 +107,7 @@ class ModelPanel {
       ['prefix hits', percent(hits)],
       ['preemptions', shortNumber(stats.preemptions)],
       ['steps', shortNumber(stats.steps)],
-      ['generated', `${shortNumber(stats.generation_tokens)} tokens`],
+      ['tokens generated', shortNumber(stats.generation_tokens)],
     ];
     if (stalled > 2) rows.push(['no step for', shortTime(stalled)]);
     this.tiles.replaceChildren(...rows.map(([name, value]) =>

@@ -2,7 +2,7 @@
 
 import {copyButton, element} from './element.js';
 import {MarkdownView} from './markdown.js';
-import {TokenView} from './probabilities.js';
+import {tokenLegend, TokenView} from './probabilities.js';
 
 const seconds = (s) => s < 1 ? `${Math.round(1000 * s)} ms` : `${s.toFixed(1)} s`;
 
@@ -55,7 +55,7 @@ export class MessageView {
       this.markdown.update(message.content);
     }
     const node = asTokens ? this.tokens.node : this.markdown.node;
-    if (this.body.firstChild !== node) this.body.replaceChildren(node);
+    if (this.body.firstChild !== node) this.body.replaceChildren(node, ...(asTokens ? [tokenLegend()] : []));
   }
 
   setBusy(busy) {

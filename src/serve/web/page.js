@@ -67,7 +67,10 @@ key.addEventListener('change', () => {
 // On a wide screen the panel is a column of its own, on a narrow one it opens on demand.
 byId('settings-panel').open = matchMedia('(min-width: 60rem)').matches;
 window.addEventListener('hashchange', showView);
-document.addEventListener('visibilitychange', showView);
+document.addEventListener('visibilitychange', () => {
+  showView();
+  if (document.visibilityState === 'visible') listModels();
+});
 showView();
 listModelsUntilThere();
 if (!byId('chat-view').hidden) byId('text').focus();

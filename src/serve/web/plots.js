@@ -109,14 +109,14 @@ export class StepPlot {
           svgElement('rect', {class: 's1', x, width: bar - 1, y: y(step.rows), height: y(each) - y(step.rows)}),
           svgElement('rect', {class: 's0', x, width: bar - 1, y: y(each), height: y(0) - y(each)})));
     });
-    parts.push(svgElement('text', {x: width - kRight, y: kHeight - 4, 'text-anchor': 'end'}, 'latest step'));
+    const last = shown.at(-1);
+    const latest = last ? `latest step: ${shortTime(last.duration_s)}` : 'latest step';
+    parts.push(svgElement('text', {x: width - kRight, y: kHeight - 4, 'text-anchor': 'end'}, latest));
     this.svg.setAttribute('viewBox', `0 0 ${width} ${kHeight}`);
     this.svg.replaceChildren(...parts);
-    const last = shown.at(-1);
     this.legend.replaceChildren(
         element('span', {class: 'key k0'}, 'requests ', element('b', {}, last ? shortNumber(last.requests) : '–')),
-        element('span', {class: 'key k1'}, 'further rows of prompts ', element('b', {}, last ? shortNumber(Math.max(0, last.rows - last.requests)) : '–')),
-        element('span', {class: 'key'}, 'time ', element('b', {}, shortTime(last?.duration_s ?? NaN))));
+        element('span', {class: 'key k1'}, 'more rows of prompts ', element('b', {}, last ? shortNumber(Math.max(0, last.rows - last.requests)) : '–')));
     this.svg.setAttribute('aria-label', last ? `${this.title}: the last of ${shown.length} steps had ${last.rows} rows of ${last.requests} requests`
       : `${this.title}: none yet`);
   }

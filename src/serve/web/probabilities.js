@@ -41,7 +41,7 @@ class Alternatives {
                      element('td', {class: 'n'}, percent(other.probability)),
                      element('td', {class: 'bar-cell'}, bar));
     });
-    this.box.replaceChildren(element('table', {}, element('caption', {}, 'What the model held likely here'),
+    this.box.replaceChildren(element('table', {}, element('caption', {}, 'Likely here'),
                                      element('tbody', {}, ...rows)));
     this.box.hidden = false;
     const at = span.getClientRects()[0] ?? span.getBoundingClientRect();
@@ -58,6 +58,10 @@ class Alternatives {
 let shared = null;
 const alternatives = () => (shared ??= new Alternatives());
 export const hideAlternatives = () => alternatives().hide();
+
+// What the shades mean.
+export const tokenLegend = () => element('p', {class: 'hint token-legend'}, 'The model gave it: ',
+    ...['90 % or more', '60 %', '30 %', '10 %', 'less'].flatMap((text, level) => [element('span', {class: `t${level}`}, text), ' ']));
 
 let count = 0;
 
