@@ -1,8 +1,12 @@
 // Products of layer shapes in every format, against what the machine can do: for few rows the share
 // of the bandwidth of a plain read loop, for many the share of the peak of a register-only loop of
 // multiply-adds, all with the same threads, interleaved with the products, medians of the runs.
-//   matmul_bench [--threads N] [--runs N] [--isa avx2|avx512|avx512-bf16|amx] [--rows 1,16,256]
-//                [--formats bf16,int4] [--shapes 0.5B,7B] [--onednn] [--cpu-time]
+//   matmul_bench [--threads N] [--runs N] [--isa avx2|avx512|avx512-vnni|avx512-bf16|amx]
+//                [--rows 1,16,256] [--formats bf16,int4,int4a8,int4sg32a8,q4_ka8] [--shapes
+//                0.5B,7B]
+//                [--onednn] [--cpu-time]
+// "s": one zero for all codes; "g32": groups of 32 (else 128); "a8" behind a format: x rounded to
+// 8-bit integers (Compute::int8).
 // --cpu-time counts the time of the main thread instead of the clock: use it with --threads 1 on a
 // machine that others use.
 #include <immintrin.h>
@@ -40,7 +44,7 @@ struct Options {
   int threads = 0, runs = 7;
   std::string isa = strongest(detect());
   std::vector<std::string> rows{"1", "2", "4", "8", "16", "32", "64", "256", "512"};
-  std::vector<std::string> formats{"bf16", "f32", "int4"};
+  std::vector<std::string> formats{"bf16", "f32", "int4", "int4a8"};
   std::vector<std::string> shapes{"0.5B", "1.1B", "7B"};
   bool onednn = false;
   bool cpu_time = false;
@@ -79,6 +83,7 @@ Options parse(int argc, char** argv) {
 Ops table_of(const std::string& isa) {
   if (isa == "avx2") return overlay_matmul_avx2(reference::ops());
   if (isa == "amx") return overlay_matmul_amx(reference::ops());
+  if (isa == "avx512-vnni") return overlay_matmul_avx512_vnni(reference::ops());
   if (isa == "avx512") return overlay_matmul_avx512(reference::ops());
   return overlay_matmul_avx512_bf16(reference::ops());
 }
@@ -126,12 +131,25 @@ OCTAVO_TARGET_BEGIN(OCTAVO_AVX512_BF16)
 }
 OCTAVO_TARGET_END
 
+OCTAVO_TARGET_BEGIN(OCTAVO_AVX512_VNNI)
+[[gnu::noinline]] void peak_vnni() {
+  __m512i s[24] = {};
+  const __m512i x = _mm512_set1_epi32(0x01010101);
+  for (int64_t i = 0; i < kPeakSteps; ++i) {
+#pragma GCC unroll 24
+    for (__m512i& v : s) asm volatile("vpdpbusd %1, %1, %0" : "+v"(v) : "v"(x));
+  }
+}
+OCTAVO_TARGET_END
+
 struct Peak {
   void (*run)();
   double flop;  // of one run of one thread
 };
 
-Peak peak_of(const std::string& isa, const Format& format) {
+Peak peak_of(const std::string& isa, const Format& format, Compute compute) {
+  if (compute == Compute::int8 && isa != "avx2" && isa != "avx512")
+    return {peak_vnni, kPeakSteps * 24 * 128.0};
   if (isa == "avx2") return {peak_avx2, kPeakSteps * 10 * 16.0};
   if (isa == "avx512" || format.dtype == DType::f32) return {peak_avx512, kPeakSteps * 24 * 32.0};
   return {peak_bf16, kPeakSteps * 24 * 64.0};
@@ -154,18 +172,34 @@ Format format_of(const std::string& name) {
   if (name == "f32") return {.dtype = DType::f32};
   if (name == "f16") return {.dtype = DType::f16};
   if (name == "bf16") return {.dtype = DType::bf16};
-  return {.scheme = Scheme::affine, .dtype = DType::f16, .bits = name[3] - '0', .group_size = 128};
+  for (int i = 1; i <= static_cast<int>(BlockType::mxfp4); ++i) {
+    const auto type = static_cast<BlockType>(i);
+    std::string lower(traits(type).name);
+    for (char& c : lower) c = static_cast<char>(std::tolower(c));
+    if (name.starts_with(lower)) return block_format(type);
+  }
+  const size_t g = name.find('g');
+  return {.scheme = Scheme::affine,
+          .dtype = DType::f16,
+          .bits = name[3] - '0',
+          .group_size = g == std::string::npos ? 128 : std::stoi(name.substr(g + 1))};
+}
+
+Compute compute_of(const std::string& name) {
+  if (name.ends_with("a8")) return Compute::int8;
+  return name == "f32" ? Compute::f32 : Compute::bf16;
 }
 
 // Copies of one matrix, together more than the caches and the time slices of neighbours can hide.
 std::vector<OwnedWeight> copies(const Ops& ops, const Format& format, const Shape& shape,
-                                int64_t rows) {
-  const Compute compute = format.dtype == DType::f32 ? Compute::f32 : Compute::bf16;
+                                int64_t rows, Compute compute, bool symmetric) {
   const Format own = ops.preferred(format, shape.out, shape.in, compute);
   const PlaneBytes bytes = ops.planes(own, shape.out, shape.in);
   const size_t wanted = rows <= 16 ? size_t{1200} << 20 : 1;
   std::vector<OwnedWeight> all;
   OwnedWeight source = random_weight(format, shape.out, shape.in, 1);
+  if (symmetric)
+    std::memset(source.zeros.data(), 1 << (format.bits - 1), source.zeros.size_bytes());
   for (size_t held = 0; held < wanted; held += bytes.data) {
     all.emplace_back(own, shape.out, shape.in, bytes);
     if (all.size() == 1) {
@@ -211,8 +245,9 @@ struct Bench {
 
   void run(const Shape& shape, const std::string& format_name, int64_t rows) {
     const Format format = format_of(format_name);
-    const Compute compute = format.dtype == DType::f32 ? Compute::f32 : Compute::bf16;
-    const std::vector<OwnedWeight> weights = copies(ops, format, shape, rows);
+    const Compute compute = compute_of(format_name);
+    const std::vector<OwnedWeight> weights =
+        copies(ops, format, shape, rows, compute, format_name.find('s') != std::string::npos);
     std::vector<float> x(rows * shape.in), y(rows * shape.out);
     for (size_t i = 0; i < x.size(); ++i) x[i] = static_cast<float>(i % 17) / 16 - 0.5f;
     const auto multiply = [&](const OwnedWeight& w) {
@@ -237,7 +272,7 @@ struct Bench {
                       }
                     }) /
                     calls);
-      peak.push_back(peak_rate(peak_of(options.isa, format)));
+      peak.push_back(peak_rate(peak_of(options.isa, format, compute)));
       if (yardstick.ready())
         other.push_back(seconds([&] {
                           for (int r = 0; r < repeat; ++r) yardstick.run();
@@ -245,7 +280,7 @@ struct Bench {
                         repeat);
     }
     const double s = median(own), bytes = static_cast<double>(weights[0].weight.size_bytes());
-    std::printf("%-10s %-5s M=%-4ld %9.1f us %7.2f GB/s", shape.name, format_name.c_str(),
+    std::printf("%-10s %-7s M=%-4ld %9.1f us %7.2f GB/s", shape.name, format_name.c_str(),
                 static_cast<long>(rows), s * 1e6, bytes / s / 1e9);
     if (rows <= 16) std::printf(" %4.0f %% of read", 100 * bytes / s / median(read));
     std::printf("  %7.1f GFLOP/s %4.0f %% of peak", flop / s / 1e9, 100 * flop / s / median(peak));

@@ -47,27 +47,29 @@ void put_plain(const uint8_t* codes, int count, std::byte* row) {
   }
 }
 
+// The byte of a word of nibbles and the shift (0 or 4, as 0 or 1) at which input `k` of 8 lies.
+constexpr int byte_of(int k) { return k % 2 * 2 + k / 4; }
+constexpr int step_of(int k) { return k / 2 % 2; }
+// Where the upper bits of input `k` of 16 lie in their word.
+constexpr int upper_bit(int bits, int k) {
+  const int step = k / 8 * 2 + step_of(k % 8), byte = byte_of(k % 8);
+  return bits == 6 ? byte * 8 + step * 2 : byte * 4 + step;
+}
+
 void put_wide(const uint8_t* codes, int count, int bits, int64_t column, std::byte* row) {
   const int64_t row_bytes = kNibbleBytes + (bits == 6 ? kUpperBytes : kFifthBytes);
   for (int k = 0; k < count; k += kWideInputs, row += row_bytes) {
-    uint8_t low[kWideInputs], high[kWideInputs];
+    uint8_t low[kWideInputs];
+    uint32_t upper = 0;
     for (int i = 0; i < kWideInputs; ++i) {
       low[i] = codes[k + i] & 15;
-      high[i] = codes[k + i] >> 4;
+      upper |= static_cast<uint32_t>(codes[k + i] >> 4) << upper_bit(bits, i);
     }
     const uint32_t words[] = {word_of<4, 8>(low), word_of<4, 8>(low + 8)};
     std::memcpy(row + column * 4, &words[0], 4);
     std::memcpy(row + (kPanel + column) * 4, &words[1], 4);
     std::byte* const rest = row + kNibbleBytes;
-    if (bits == 6) {
-      const uint32_t upper = word_of<2, 16>(high);
-      std::memcpy(rest + column * 4, &upper, 4);
-      continue;
-    }
-    uint16_t fifth = 0;
-    for (int i = 0; i < kWideInputs; ++i)
-      fifth = static_cast<uint16_t>(fifth | high[i] << (i % 2 * 8 + i / 2));
-    std::memcpy(rest + column * 2, &fifth, 2);
+    std::memcpy(rest + column * (bits == 6 ? 4 : 2), &upper, bits == 6 ? 4 : 2);
   }
 }
 
@@ -103,10 +105,10 @@ int code_at(Codes kind, const std::byte* row, int64_t column, int k) {
     case Codes::bits8:
       return code_in<8>(word(0), k);
     case Codes::bits6:
-      return code_in<4>(word(k / 8), k % 8) | code_in<2>(word(2), k) << 4;
+      return code_in<4>(word(k / 8), k % 8) | static_cast<int>(word(2) >> upper_bit(6, k) & 3) << 4;
     case Codes::bits5: {
       const auto fifth = load<uint16_t>(row + kNibbleBytes + column * 2);
-      return code_in<4>(word(k / 8), k % 8) | (fifth >> (k % 2 * 8 + k / 2) & 1) << 4;
+      return code_in<4>(word(k / 8), k % 8) | (fifth >> upper_bit(5, k) & 1) << 4;
     }
   }
   return 0;

@@ -15,7 +15,10 @@ Ops ops(const Features& features) {
     table = overlay_matmul_avx512(avx512::overlay(table));
     table.name = "cpu/avx512";
   }
-  if (features.avx512_vnni) table.name = "cpu/avx512-vnni";
+  if (features.avx512_vnni) {
+    table = overlay_matmul_avx512_vnni(table);
+    table.name = "cpu/avx512-vnni";
+  }
   if (features.avx512_bf16) {
     table = overlay_matmul_avx512_bf16(avx512_bf16::overlay(table));
     table.name = "cpu/avx512-bf16";

@@ -17,7 +17,7 @@
 #include <type_traits>
 
 #include "cpu/matmul.h"
-#include "cpu/matmul_phase.h"
+#include "cpu/matmul_int8.h"
 #include "cpu/target.h"
 
 OCTAVO_TARGET_BEGIN(OCTAVO_AMX)
@@ -156,10 +156,12 @@ struct AmxTiles {
 
 XForm form(const Format& format, Compute compute) noexcept {
   if (compute == Compute::f32) return XForm::f32;
+  if (compute == Compute::int8 && format.scheme != Scheme::dense) return XForm::int8;
   return has_pairs(format) ? XForm::bf16 : XForm::rounded_f32;
 }
 
 void panel(const PanelTask& task) noexcept {
+  if (task.x.form == XForm::int8) return avx512_vnni::int8_panel_task(task);
   if (task.x.form != XForm::bf16) return float_panel(task);
   const Format& f = task.product->w->format;
   const bool dense = f.scheme == Scheme::dense;
@@ -169,8 +171,12 @@ void panel(const PanelTask& task) noexcept {
   return pair_codes_panel<AmxTiles>(task);
 }
 
+void row(const XRowTask& task) noexcept {
+  return task.form == XForm::int8 ? avx512_vnni::int8_row_task(task) : float_row(task);
+}
+
 void matmul(Queue& queue, std::span<const Matmul> products) noexcept {
-  run_matmul(queue, products, {.form = form, .row = float_row, .panel = panel});
+  run_matmul(queue, products, {.form = form, .row = row, .panel = panel});
 }
 
 }  // namespace
@@ -180,7 +186,7 @@ OCTAVO_TARGET_END
 namespace octavo::cpu {
 
 Ops overlay_matmul_amx(Ops table) {
-  table = overlay_panels(table);
+  table = overlay_matmul_avx512_vnni(table);
   table.matmul = amx::matmul;
   table.matmul_dense_name = "amx tdpbf16ps 32x32";
   table.matmul_affine_name = "amx tdpbf16ps 32x32, codes to bf16";

@@ -6,6 +6,9 @@ typedef int32_t S __attribute__((vector_size(32)));
 // 16 registers: 12 sums, 2 weights, 1 element of x. One row alone takes a whole B row, so that it
 // reads memory in order.
 constexpr int kLanes = 8, kTileRows = 6;
+// 8 sums, with codes, x and what a product of bytes takes on the way.
+constexpr int kIntRows = 4, kIntCodeRows = 4;
+constexpr int int_tile_vectors(int rows) { return rows == 1 ? 8 : rows == 2 ? 4 : 2; }
 constexpr int tile_vectors(int rows) { return rows == 1 ? 8 : rows <= 3 ? 4 : 2; }
 
 inline F zero_f() { return _mm256_setzero_ps(); }
@@ -36,6 +39,19 @@ inline F to_f(U v) { return __builtin_convertvector((S)v, F); }
 inline F to_f(S v) { return __builtin_convertvector(v, F); }
 inline F fma(F a, F b, F c) { return _mm256_fmadd_ps(a, b, c); }
 inline F fnma(F a, F b, F c) { return _mm256_fnmadd_ps(a, b, c); }
+// 16 floats times `factor`, to the nearest integers of 8 bits.
+inline __m128i round_bytes(const float* p, float factor) {
+  const __m256 f = _mm256_set1_ps(factor);
+  const __m256i a = _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_loadu_ps(p), f)),
+                b = _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_loadu_ps(p + 8), f));
+  return _mm_packs_epi16(
+      _mm_packs_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1)),
+      _mm_packs_epi32(_mm256_castsi256_si128(b), _mm256_extracti128_si256(b, 1)));
+}
+inline U look_up_bytes(const uint8_t* table, U index) {
+  const __m128i bytes = _mm_load_si128(reinterpret_cast<const __m128i*>(table));
+  return (U)_mm256_shuffle_epi8(_mm256_broadcastsi128_si256(bytes), (__m256i)index);
+}
 inline float add_lanes(F v) {
   __m128 s = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
   s = _mm_add_ps(s, _mm_movehl_ps(s, s));

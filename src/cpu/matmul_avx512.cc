@@ -20,13 +20,32 @@ namespace {
 #include "cpu/matmul_avx512.inl.h"
 #include "cpu/matmul_panel.inl.h"
 
-XForm form(const Format&, Compute compute) noexcept {
-  return compute == Compute::bf16 ? XForm::rounded_f32 : XForm::f32;
+// Pairs of products in 16 bits: no saturation below codes of 128, so wider ones go in two halves.
+inline S pairs_times(U codes, U x, short factor) {
+  const __m512i pairs = _mm512_maddubs_epi16((__m512i)codes, (__m512i)x);
+  return (S)_mm512_madd_epi16(pairs, _mm512_set1_epi16(factor));
 }
-void panel(const PanelTask& task) noexcept { float_panel(task); }
+inline S dot(S sums, U codes, U x) { return sums + pairs_times(codes, x, 1); }
+inline S dot_wide(S sums, U codes, U x) {
+  return sums + pairs_times(codes & 0x0F0F0F0Fu, x, 1) +
+         pairs_times(codes >> 4 & 0x0F0F0F0Fu, x, 16);
+}
+
+#include "cpu/matmul_int8.inl.h"
+
+XForm form(const Format& format, Compute compute) noexcept {
+  if (compute == Compute::int8 && format.scheme != Scheme::dense) return XForm::int8;
+  return compute == Compute::f32 ? XForm::f32 : XForm::rounded_f32;
+}
+void panel(const PanelTask& task) noexcept {
+  return task.x.form == XForm::int8 ? int_panel(task) : float_panel(task);
+}
+void row(const XRowTask& task) noexcept {
+  return task.form == XForm::int8 ? int8_row(task) : float_row(task);
+}
 
 void matmul(Queue& queue, std::span<const Matmul> products) noexcept {
-  run_matmul(queue, products, {.form = form, .row = float_row, .panel = panel});
+  run_matmul(queue, products, {.form = form, .row = row, .panel = panel});
 }
 
 }  // namespace
@@ -40,6 +59,7 @@ Ops overlay_matmul_avx512(Ops table) {
   table.matmul = avx512::matmul;
   table.matmul_dense_name = "avx512 fma 6x64";
   table.matmul_affine_name = "avx512 fma 6x64, codes to f32";
+  table.matmul_int8_name = "avx512 vpmaddubsw 6x64";
   return table;
 }
 

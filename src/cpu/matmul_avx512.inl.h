@@ -5,6 +5,9 @@ typedef int32_t S __attribute__((vector_size(64)));
 
 constexpr int kLanes = 16, kTileRows = 6;
 constexpr int tile_vectors(int) { return 4; }
+// 24 sums, 4 vectors of bytes and 1 of x; codes that are unpacked on the way need 4 more.
+constexpr int kIntRows = 6, kIntCodeRows = 4;
+constexpr int int_tile_vectors(int) { return 4; }
 
 inline F zero_f() { return _mm512_setzero_ps(); }
 inline F load_f(const void* p) { return _mm512_loadu_ps(p); }
@@ -32,6 +35,15 @@ inline F to_f(U v) { return __builtin_convertvector((S)v, F); }
 inline F to_f(S v) { return __builtin_convertvector(v, F); }
 inline F fma(F a, F b, F c) { return _mm512_fmadd_ps(a, b, c); }
 inline F fnma(F a, F b, F c) { return _mm512_fnmadd_ps(a, b, c); }
+// 16 floats times `factor`, to the nearest integers of 8 bits.
+inline __m128i round_bytes(const float* p, float factor) {
+  return _mm512_cvtsepi32_epi8(
+      _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_loadu_ps(p), _mm512_set1_ps(factor))));
+}
+inline U look_up_bytes(const uint8_t* table, U index) {
+  const __m128i bytes = _mm_load_si128(reinterpret_cast<const __m128i*>(table));
+  return (U)_mm512_shuffle_epi8(_mm512_broadcast_i32x4(bytes), (__m512i)index);
+}
 inline float add_lanes(F v) { return _mm512_reduce_add_ps(v); }
 // Upper halves of the lanes.
 inline void store_bf16(void* p, F v) {

@@ -10,7 +10,7 @@
 #include <bit>
 
 #include "cpu/matmul.h"
-#include "cpu/matmul_phase.h"
+#include "cpu/matmul_int8.h"
 #include "cpu/target.h"
 
 OCTAVO_TARGET_BEGIN(OCTAVO_AVX512_BF16)
@@ -23,15 +23,21 @@ namespace {
 
 XForm form(const Format& format, Compute compute) noexcept {
   if (compute == Compute::f32) return XForm::f32;
+  if (compute == Compute::int8 && format.scheme != Scheme::dense) return XForm::int8;
   return has_pairs(format) ? XForm::bf16 : XForm::rounded_f32;
 }
 
 void panel(const PanelTask& task) noexcept {
+  if (task.x.form == XForm::int8) return avx512_vnni::int8_panel_task(task);
   return task.x.form == XForm::bf16 ? pair_panel(task) : float_panel(task);
 }
 
+void row(const XRowTask& task) noexcept {
+  return task.form == XForm::int8 ? avx512_vnni::int8_row_task(task) : float_row(task);
+}
+
 void matmul(Queue& queue, std::span<const Matmul> products) noexcept {
-  run_matmul(queue, products, {.form = form, .row = float_row, .panel = panel});
+  run_matmul(queue, products, {.form = form, .row = row, .panel = panel});
 }
 
 }  // namespace
@@ -41,7 +47,7 @@ OCTAVO_TARGET_END
 namespace octavo::cpu {
 
 Ops overlay_matmul_avx512_bf16(Ops table) {
-  table = overlay_panels(table);
+  table = overlay_matmul_avx512_vnni(table);
   table.matmul = avx512_bf16::matmul;
   table.matmul_dense_name = "avx512 vdpbf16ps 6x64";
   table.matmul_affine_name = "avx512 vdpbf16ps 6x64, codes to bf16";

@@ -98,9 +98,21 @@ struct WideWords {
       words.upper = load_u(p + kNibbleBytes);
     } else {
       const U fifth = load_u16(p - column * 2 + kNibbleBytes);
-      words.upper = (fifth & 0xFFu) | (fifth & 0xFF00u) << 8;
+      const U halves = (fifth & 0xFFu) | (fifth & 0xFF00u) << 8;
+      words.upper = (halves & 0x000F000Fu) | (halves & 0x00F000F0u) << 4;
     }
     return words;
+  }
+  // Where, in its half of `upper`, the bits of inputs 2i and 2i + 1 lie.
+  static constexpr int upper_shift(int i) {
+    const int step = i / 4 * 2 + i % 2;
+    return i % 4 / 2 * 8 + step * (Bits - 4);
+  }
+  // The upper bits of the bytes of step 0 to 3, in place.
+  U upper_bytes(int step) const {
+    constexpr uint32_t kMask = 0x01010101u * (((1u << (Bits - 4)) - 1) << 4);
+    const int shift = step * (Bits - 4) - 4;
+    return (shift < 0 ? upper << -shift : upper >> shift) & kMask;
   }
 };
 
@@ -114,7 +126,8 @@ struct FloatWide : FloatSource {
   static Word word(const std::byte* p, int64_t column) { return Word::load(p, column); }
   static F weight(const Word& w, int step) {
     const U nibbles = (step < 8 ? w.low : w.high) >> (step % 2 * 16 + step % 8 / 2 * 4) & 15u;
-    const U upper = w.upper >> (step % 2 * 16 + step / 2 * (Bits - 4)) & ((1u << (Bits - 4)) - 1);
+    const int shift = step % 2 * 16 + Word::upper_shift(step / 2);
+    const U upper = w.upper >> shift & ((1u << (Bits - 4)) - 1);
     return to_f(nibbles | upper << 4);
   }
   static void store(std::byte* p, F weight) { store_f(p, weight); }
@@ -313,19 +326,24 @@ void dense_panel(const PanelTask& task) {
   write_panel(task, tiles.sums);
 }
 
-// Scales of group `index` (counted over all panels) as floats, and zero points plus `bias`.
-void load_group(const Weight& w, int64_t index, float bias, float* scale, float* offset) {
+// 64 scales of an affine matrix from element `at` on, as floats.
+void load_scales(const Weight& w, int64_t at, float* scale) {
   const int64_t size = w.format.dtype == DType::f32 ? 4 : 2;
-  const std::byte* const scales = w.scales.data() + index * kPanel * size;
-  const std::byte* const zeros = w.zeros.data() + index * kPanel;
+  const std::byte* const scales = w.scales.data() + at * size;
   for (int i = 0; i < kPanel; i += kLanes) {
     const std::byte* const p = scales + i * size;
     const F value = w.format.dtype == DType::f32   ? load_f(p)
                     : w.format.dtype == DType::f16 ? load_f16(p)
                                                    : as_f(load_u16(p) << 16);
     store_f(scale + i, value);
-    store_f(offset + i, to_f(load_u8(zeros + i)) + bias);
   }
+}
+
+// Scales of group `index` (counted over all panels) as floats, and zero points plus `bias`.
+void load_group(const Weight& w, int64_t index, float bias, float* scale, float* offset) {
+  load_scales(w, index * kPanel, scale);
+  const std::byte* const zeros = w.zeros.data() + index * kPanel;
+  for (int i = 0; i < kPanel; i += kLanes) store_f(offset + i, to_f(load_u8(zeros + i)) + bias);
 }
 
 F load_scale(DType type, const std::byte* p) {

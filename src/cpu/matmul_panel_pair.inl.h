@@ -70,7 +70,7 @@ struct PairWide : PairSource {
     constexpr int kLow = 7 - Bits;  // where a code begins in the mantissa
     constexpr uint32_t kPower = (127 + Bits) << 7;
     const U nibbles = moved<4>(step < 4 ? w.low : w.high, step % 4 * 4, kLow);
-    const U upper = moved<Bits - 4>(w.upper, step * (Bits - 4), kLow + 4);
+    const U upper = moved<Bits - 4>(w.upper, Word::upper_shift(step), kLow + 4);
     return nibbles | upper | (kPower | kPower << 16);
   }
   static void store(std::byte* p, U weight) { store_f(p, as_f(weight)); }

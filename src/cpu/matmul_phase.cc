@@ -16,14 +16,21 @@ constexpr int64_t kMinRows = 48;  // of a task when rows are split to occupy the
 
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
+// Inputs whose codes share a word of a panel; 5 and 6 bits begin with nibbles. 0: not codes.
+int64_t inputs_of_word(const Format& f) {
+  if (f.scheme == Scheme::dense) return 0;
+  const int bits = stored_bits(f.bits);
+  return bits == 2 ? 16 : bits == 8 ? 4 : 8;
+}
+
 // Whether both products can read the same XRows.
 bool same_x(const Matmul& a, const Matmul& b, const PanelKernels& kernels) {
   const Format &f = a.w->format, &g = b.w->format;
   return f.packing == Packing::panels && g.packing == Packing::panels && a.x.data == b.x.data &&
          kernels.form(f, a.compute) == kernels.form(g, b.compute) &&
          panel_shape(f, a.w->in).inputs == panel_shape(g, b.w->in).inputs &&
-         a.w->groups() == b.w->groups() && f.ordered == g.ordered &&
-         (!f.ordered || std::ranges::equal(a.w->order, b.w->order));
+         a.w->groups() == b.w->groups() && inputs_of_word(f) == inputs_of_word(g) &&
+         f.ordered == g.ordered && (!f.ordered || std::ranges::equal(a.w->order, b.w->order));
 }
 
 // x of `product` in the form of its kernel, in the queue's scratch.
@@ -37,16 +44,24 @@ XRows prepare_x(Queue& queue, const Matmul& product, const PanelKernels& kernels
     rows.stride_bytes = x.stride[0] * 4;
     return rows;
   }
-  const int64_t size = rows.form == XForm::bf16 ? 2 : 4;
+  const int64_t group_size = rows.groups > 0 ? shape.inputs / rows.groups : 0;
+  const bool integers = rows.form == XForm::int8;
+  if (integers) rows.units_of_row = rows.groups * int8_units_of_group(group_size);
+  const int64_t size = integers ? 1 : rows.form == XForm::bf16 ? 2 : 4;
   // An odd number of lines: rows at a multiple of 4 KB would share one set of L1.
   rows.stride_bytes = (ceil_div(shape.inputs * size, 128) * 2 + 1) * 64;
   const int64_t count = ceil_div(x.rows(), 16) * 16;  // AMX reads whole tiles
-  const int64_t sum_bytes = ceil_div(count * rows.groups * 4, 64) * 64;
+  const int64_t sum_bytes =
+      ceil_div(count * (integers ? rows.units_of_row * 8 : rows.groups * 4), 64) * 64;
   const int64_t gathered_bytes = ceil_div(shape.inputs * 4, 64) * 64;
   std::byte* const scratch = queue.scratch(count * rows.stride_bytes + sum_bytes +
                                            gathered_bytes * queue.pool().threads());
   rows.data = scratch;
-  rows.sums = reinterpret_cast<float*>(scratch + count * rows.stride_bytes);
+  if (integers) {
+    rows.units = reinterpret_cast<XUnit*>(scratch + count * rows.stride_bytes);
+  } else {
+    rows.sums = reinterpret_cast<float*>(scratch + count * rows.stride_bytes);
+  }
   std::byte* const gathered = scratch + count * rows.stride_bytes + sum_bytes;
   const int64_t grain = x.rows() * shape.inputs < 32768 ? x.rows() : 1;
   queue.pool().split(x.rows(), grain, [&](int64_t begin, int64_t end, int worker) {
@@ -55,10 +70,12 @@ XRows prepare_x(Queue& queue, const Matmul& product, const PanelKernels& kernels
                    .in = w.in,
                    .order = w.format.ordered ? w.order.data() : nullptr,
                    .inputs = shape.inputs,
-                   .group_size = rows.groups > 0 ? ceil_div(shape.inputs, rows.groups) : 0,
+                   .group_size = group_size,
                    .gathered = reinterpret_cast<float*>(gathered + worker * gathered_bytes),
                    .out = rows.data + i * rows.stride_bytes,
-                   .sums = rows.sums + i * rows.groups,
+                   .sums = integers ? nullptr : rows.sums + i * rows.groups,
+                   .units = integers ? rows.units + i * rows.units_of_row : nullptr,
+                   .inputs_of_word = inputs_of_word(w.format),
                    .form = rows.form});
     }
   });

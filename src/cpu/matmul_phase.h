@@ -5,6 +5,7 @@
 #include <span>
 
 #include "cpu/panels.h"
+#include "ops/int8.h"
 #include "ops/ops.h"
 
 // How a product runs: x is brought once into the form that the kernel reads, then panels are shared
@@ -16,6 +17,13 @@ enum class XForm : uint8_t {
   f32,          // x itself
   rounded_f32,  // rounded to bf16, kept in float
   bf16,         // rounded to bf16
+  int8,         // rounded to integers of 8 bits a unit (ops/int8.h)
+};
+
+// A unit of a row of x under XForm::int8.
+struct XUnit {
+  float scale;
+  int32_t sum;  // of its integers
 };
 
 // x of one call as its kernel reads it: rows of `inputs` elements (K padded with zeros) at
@@ -26,6 +34,8 @@ struct XRows {
   int64_t stride_bytes = 0;
   float* sums = nullptr;  // [rows, groups]; affine
   int64_t groups = 0;
+  XUnit* units = nullptr;  // [rows, units_of_row]; int8
+  int64_t units_of_row = 0;
 };
 
 // One row of x to its place in XRows.
@@ -38,6 +48,8 @@ struct XRowTask {
   float* gathered;       // [inputs] scratch
   std::byte* out;
   float* sums;
+  XUnit* units;            // int8
+  int64_t inputs_of_word;  // int8: the order of its bytes
   XForm form;
 };
 

@@ -21,9 +21,12 @@
 //     b-bit code word = 4 B, C = 32/b inputs a row: input rC + 2i + j in bits [16j + bi, 16j +
 //     bi+b),
 //                so shift i and one mask give an operand pair; 3-bit codes are kept as 4-bit ones
+//                For integer products the same words are bytes: shift bs and one mask give the
+//                codes of inputs 2s, C/2 + 2s, 2s + 1, C/2 + 2s + 1
 //     5, 6 bits  a row is 16 inputs: 64 words with the low nibbles of inputs 0-7 as above, 64 with
-//                those of 8-15, then 64 words of 4 B with the upper two bits of each (as 2-bit
-//                codes), or of 2 B with the fifth bits: input 2i + j in bit 8j + i
+//                those of 8-15, then 64 words of 4 B with the upper two bits of each, those of the
+//                bytes of word w, shift s (t = 2w + s) in bits [2t, 2t + 2) of the same byte; or of
+//                2 B with the fifth bits, that of byte b in bit 4b + t
 //   affine: scales [panel][group][64] of Format::dtype and zeros [panel][group][64] of u8 in their
 //   planes.
 //   block: scales [panel][block][64] of Format::dtype, with a minimum [panel][block][2][64]; where

@@ -54,6 +54,7 @@ inline OwnedWeight random_weight(const Format& format, int64_t out, int64_t in, 
     return w;
   }
   for (std::byte& b : w.data.span()) b = static_cast<std::byte>(random() >> 8);
+  if (format.scheme == Scheme::block) return w;
   for (std::byte& b : w.zeros.span())
     b = static_cast<std::byte>((random() >> 8) % (1u << format.bits));
   std::uniform_real_distribution<float> scale(0.001f, 0.02f);

@@ -16,5 +16,6 @@
 
 #define OCTAVO_AVX2 "avx2,fma,f16c,bmi2"
 #define OCTAVO_AVX512 "avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,f16c,bmi2"
+#define OCTAVO_AVX512_VNNI OCTAVO_AVX512 ",avx512vnni"
 #define OCTAVO_AVX512_BF16 OCTAVO_AVX512 ",avx512bf16"
 #define OCTAVO_AMX OCTAVO_AVX512_BF16 ",amx-tile,amx-bf16"

@@ -106,7 +106,8 @@ struct Activation {
 
 struct Ops {
   std::string_view name;  // "reference", "cpu/avx2", "cpu/avx512-bf16"
-  std::string_view matmul_dense_name, matmul_affine_name, attention_name;  // shown by `inspect`
+  std::string_view matmul_dense_name, matmul_affine_name, matmul_int8_name,
+      attention_name;  // shown by `inspect`
 
   // ---- Weights: how this table keeps a matrix.
   // The format this table multiplies fastest for a checkpoint's matrix; `dtype` of dense matrices

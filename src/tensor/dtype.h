@@ -32,7 +32,9 @@ std::string_view name(DType type);
 std::optional<DType> dtype_from_name(std::string_view name);
 
 // How products are formed, whatever the storage: `f32` multiplies in float; `bf16` rounds both
-// factors to bfloat16 and adds in float, which the hardware does 2 to 16 times as fast.
-enum class Compute : uint8_t { f32, bf16 };
+// factors to bfloat16 and adds in float, which the hardware does 2 to 16 times as fast; `int8`
+// rounds x to 8-bit integers by groups and multiplies them with the codes of a quantized matrix
+// (ops/int8.h), dense ones as bf16.
+enum class Compute : uint8_t { f32, bf16, int8 };
 
 }  // namespace octavo

@@ -93,4 +93,8 @@ float element(const Weight& w, int64_t row, int64_t k) {
          load_float(w.scales, w.format.dtype, group);
 }
 
+float group_scale(const Weight& w, int64_t row, int64_t group) {
+  return load_float(w.scales, w.format.dtype, row * w.groups() + group);
+}
+
 }  // namespace octavo

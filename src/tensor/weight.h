@@ -81,5 +81,7 @@ PlaneBytes plane_bytes(const Format& format, int64_t out, int64_t in);
 // Element (row, k) of the stored order as float: k-th code of the row (dense: k-th input).
 // REQUIRES: rows packing.
 float element(const Weight& w, int64_t row, int64_t k);
+// Scale of a group of an affine matrix. REQUIRES: rows packing.
+float group_scale(const Weight& w, int64_t row, int64_t group);
 
 }  // namespace octavo

@@ -36,8 +36,9 @@ TEST_P(MatmulInvariance, a_row_is_the_same_alone_in_any_batch_and_on_any_number_
   Queue single_queue(single), three_queue(three);
   for (const WeightShape& shape : shapes()) {
     const WeightCase w(shape, 7);
-    for (Compute compute : {Compute::f32, Compute::bf16}) {
-      SCOPED_TRACE(to_string(shape.format) + (compute == Compute::f32 ? " f32" : " bf16"));
+    for (Compute compute : {Compute::f32, Compute::bf16, Compute::int8}) {
+      SCOPED_TRACE(to_string(shape.format) + " compute " +
+                   std::to_string(static_cast<int>(compute)));
       const PackedWeight packed(ops_, w.rows(), compute);
       const Padded x(kRows, shape.in, random);
       Padded whole(kRows, shape.out);
@@ -68,7 +69,7 @@ TEST_P(MatmulInvariance, products_of_one_phase_are_those_of_their_own) {
   const std::vector<WeightShape> all = shapes();
   for (size_t i = 0; i + 1 < all.size(); ++i) {
     const WeightCase a(all[i], 8), b({all[i].format, 17, all[i].in}, 9);
-    for (Compute compute : {Compute::f32, Compute::bf16}) {
+    for (Compute compute : {Compute::f32, Compute::bf16, Compute::int8}) {
       SCOPED_TRACE(to_string(all[i].format));
       const PackedWeight pa(ops_, a.rows(), compute), pb(ops_, b.rows(), compute);
       for (int64_t rows : {1, 7}) {

@@ -65,6 +65,32 @@ Format affine(int bits, int64_t group_size, bool ordered, DType scales) {
           .ordered = ordered};
 }
 
+std::vector<WeightShape> awkward_shapes() {
+  std::vector<WeightShape> all;
+  for (DType dtype : {DType::f32, DType::bf16, DType::f16}) {
+    for (int64_t out : {1, 15, 16, 17, 33, 64, 100}) all.push_back({dense(dtype), out, 48});
+    for (int64_t in : {1, 15, 16, 17, 33, 4097}) all.push_back({dense(dtype), 70, in});
+  }
+  for (int bits : {2, 3, 4, 8}) {
+    for (int64_t group : {32, 64, 128, 0}) {
+      all.push_back({affine(bits, group), 70, 256});
+      all.push_back({affine(bits, group, true), 130, 384});
+    }
+    all.push_back({affine(bits, 32, false, DType::f32), 17, 96});
+    all.push_back({affine(bits, 64, false, DType::bf16), 64, 1024});
+    all.push_back({affine(bits, 0), 33, 50});
+    all.push_back({affine(bits, 16, true), 1, 80});
+    all.push_back({affine(bits, 64, true), 70, 160});  // the last group is short
+    all.push_back({affine(bits, 24, true), 65, 100});  // no kernel cuts these
+  }
+  for (BlockType type : block_types()) {
+    all.push_back({block_format(type), 70, 512});
+    all.push_back({block_format(type), 1, traits(type).elements});
+    all.push_back({block_format(type), 129, 3 * traits(type).elements});
+  }
+  return all;
+}
+
 WeightCase::WeightCase(const WeightShape& shape, uint32_t seed) {
   Random random(seed);
   Format format = shape.format;

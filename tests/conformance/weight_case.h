@@ -17,6 +17,9 @@ std::vector<BlockType> block_types();  // all of them
 // group_size 0: one group a row.
 Format affine(int bits, int64_t group_size, bool ordered = false, DType scales = DType::f16);
 
+// Every format in shapes that cut badly.
+std::vector<WeightShape> awkward_shapes();
+
 // A random matrix in rows packing.
 class WeightCase {
  public:

@@ -5,7 +5,7 @@ namespace {
 
 // One output column: y[:, o] (+)= x · w[o] + bias[o], where `row` is w[o] as float.
 void column(const Matmul& m, int64_t o, std::span<const float> row) {
-  const bool round = m.compute == Compute::bf16;
+  const bool round = m.compute != Compute::f32;
   for (int64_t n = 0; n < m.x.rows(); ++n) {
     const float* x = m.x.at(n);
     double sum = m.bias.empty() ? 0.0 : m.bias[o];
@@ -20,13 +20,17 @@ void column(const Matmul& m, int64_t o, std::span<const float> row) {
 
 void matmul(Queue& queue, std::span<const Matmul> products) noexcept {
   for (const Matmul& m : products) {
+    if (m.compute == Compute::int8 && m.w->format.scheme != Scheme::dense) {
+      matmul_int8(queue, m);
+      continue;
+    }
     const int64_t in = m.w->in;
     queue.pool().split(m.w->out, 1, [&](int64_t begin, int64_t end, int worker) {
       auto* scratch = reinterpret_cast<float*>(queue.worker_scratch(worker, in * sizeof(float)));
       const std::span<float> row(scratch, in);
       for (int64_t o = begin; o < end; ++o) {
         unpack_row(*m.w, o, row);
-        if (m.compute == Compute::bf16) {
+        if (m.compute != Compute::f32) {
           for (float& v : row) v = round_to_bf16(v);
         }
         column(m, o, row);

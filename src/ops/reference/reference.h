@@ -12,6 +12,8 @@ void pack(const Weight& rows, int64_t first_row, const Weight& target);
 void unpack_row(const Weight& w, int64_t row, std::span<float> out) noexcept;
 
 void matmul(Queue& queue, std::span<const Matmul> products) noexcept;
+// A product of Compute::int8 with a quantized matrix: the same bits in every table.
+void matmul_int8(Queue& queue, const Matmul& product) noexcept;
 void gemm(Queue& queue, const Gemm& g) noexcept;
 void embed(Queue& queue, const Weight& table, std::span<const int32_t> ids, float scale,
            Mat y) noexcept;

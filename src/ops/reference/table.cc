@@ -6,6 +6,7 @@ Ops ops() {
   return {.name = "reference",
           .matmul_dense_name = "reference",
           .matmul_affine_name = "reference",
+          .matmul_int8_name = "reference",
           .attention_name = "reference",
           .preferred = preferred,
           .planes = plane_bytes,

@@ -69,7 +69,7 @@ Format preferred(const Format& source, int64_t, int64_t, Compute compute) {
   Format format = source;
   format.packing = Packing::rows;
   if (format.dtype == DType::f64) format.dtype = DType::f32;
-  if (format.scheme == Scheme::dense && format.dtype == DType::f32 && compute == Compute::bf16)
+  if (format.scheme == Scheme::dense && format.dtype == DType::f32 && compute != Compute::f32)
     format.dtype = DType::bf16;
   return format;
 }

@@ -1,0 +1,64 @@
+// GCC 12 takes the "undefined" vectors of its own header for uninitialized variables.
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#include <immintrin.h>
+#pragma GCC diagnostic pop
+
+#include <algorithm>
+#include <array>
+#include <bit>
+
+#include "cpu/matmul.h"
+#include "cpu/matmul_int8.h"
+#include "cpu/target.h"
+
+OCTAVO_TARGET_BEGIN(OCTAVO_AVX512_VNNI)
+namespace octavo::cpu::avx512_vnni {
+namespace {
+
+#include "cpu/matmul_avx512.inl.h"
+#include "cpu/matmul_panel.inl.h"
+
+inline S dot(S sums, U codes, U x) {
+  return (S)_mm512_dpbusd_epi32((__m512i)sums, (__m512i)codes, (__m512i)x);
+}
+inline S dot_wide(S sums, U codes, U x) { return dot(sums, codes, x); }
+
+#include "cpu/matmul_int8.inl.h"
+
+XForm form(const Format& format, Compute compute) noexcept {
+  if (compute == Compute::int8 && format.scheme != Scheme::dense) return XForm::int8;
+  return compute == Compute::f32 ? XForm::f32 : XForm::rounded_f32;
+}
+
+void panel(const PanelTask& task) noexcept {
+  return task.x.form == XForm::int8 ? int_panel(task) : float_panel(task);
+}
+
+void row(const XRowTask& task) noexcept {
+  return task.form == XForm::int8 ? int8_row(task) : float_row(task);
+}
+
+void matmul(Queue& queue, std::span<const Matmul> products) noexcept {
+  run_matmul(queue, products, {.form = form, .row = row, .panel = panel});
+}
+
+}  // namespace
+
+void int8_panel_task(const PanelTask& task) noexcept { int_panel(task); }
+void int8_row_task(const XRowTask& task) noexcept { int8_row(task); }
+
+}  // namespace octavo::cpu::avx512_vnni
+OCTAVO_TARGET_END
+
+namespace octavo::cpu {
+
+Ops overlay_matmul_avx512_vnni(Ops table) {
+  table = overlay_panels(table);
+  table.matmul = avx512_vnni::matmul;
+  table.matmul_int8_name = "avx512 vpdpbusd 6x64";
+  return table;
+}
+
+}  // namespace octavo::cpu
