@@ -51,6 +51,10 @@ void add_hf_overrides(CLI::App& app, ModelOptions& options) {
 
 void add_model_options(CLI::App& app, ModelOptions& options) {
   add_model(app, options);
+  add_model_flags(app, options);
+}
+
+void add_model_flags(CLI::App& app, ModelOptions& options) {
   app.add_option("--dtype", options.dtype, "auto, float32, bfloat16 or float16")
       ->check(CLI::IsMember({"auto", "float32", "float", "bfloat16", "float16", "half"}));
   app.add_option("--device", options.device, "auto, cpu, cuda, hip or opencl")

@@ -32,7 +32,8 @@ struct ModelOptions {
 // The positional MODEL.
 CLI::Option* add_model(CLI::App& app, ModelOptions& options);
 void add_hf_overrides(CLI::App& app, ModelOptions& options);
-// MODEL and the flags above.
+// The flags above without MODEL, and with it.
+void add_model_flags(CLI::App& app, ModelOptions& options);
 void add_model_options(CLI::App& app, ModelOptions& options);
 
 // The directory that `options.model` names. Throws Error when there is none.

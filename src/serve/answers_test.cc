@@ -4,10 +4,8 @@
 #include <nlohmann/json.hpp>
 
 #include "serve/api_error.h"
-#include "serve/auth.h"
 #include "serve/choice.h"
 #include "serve/histogram.h"
-#include "serve/metrics.h"
 #include "serve/prompts.h"
 #include "serve/responses.h"
 #include "serve/sse.h"
@@ -102,17 +100,6 @@ TEST(ApiError, has_the_standard_body_and_a_bounded_message) {
   EXPECT_TRUE(error_json(http_error(404, "x"))["error"]["param"].is_null());
 }
 
-TEST(Authorized, takes_whole_keys_only) {
-  const std::vector<std::string> keys = {"key-one", "key-two"};
-  EXPECT_TRUE(authorized({}, ""));
-  EXPECT_TRUE(authorized(keys, "Bearer key-one"));
-  EXPECT_TRUE(authorized(keys, "bearer key-two"));
-  for (const char* bad : {"", "Bearer", "Bearer ", "key-one", "Basic key-one", "Bearer key-on",
-                          "Bearer key-onex", "Bearer key-onekey-one"}) {
-    EXPECT_FALSE(authorized(keys, bad)) << bad;
-  }
-}
-
 TEST(Histogram, buckets_are_cumulative) {
   Histogram histogram({1, 5});
   histogram.observe(1);
@@ -123,15 +110,6 @@ TEST(Histogram, buckets_are_cumulative) {
   EXPECT_EQ(out,
             "h_bucket{a=\"b\",le=\"1\"} 1\nh_bucket{a=\"b\",le=\"5\"} 3\n"
             "h_bucket{a=\"b\",le=\"+Inf\"} 4\nh_sum{a=\"b\"} 16\nh_count{a=\"b\"} 4\n");
-}
-
-TEST(Metrics, retry_after_stays_between_1_and_60) {
-  Metrics metrics("m", 100);
-  EngineStats stats;
-  EXPECT_EQ(metrics.retry_after_s(stats), 1);
-  metrics.ended({.reason = "stop", .e2e_s = 1000});
-  stats.waiting = 100;
-  EXPECT_EQ(metrics.retry_after_s(stats), 60);
 }
 
 TEST(Prompts, continue_final_message_ends_with_its_words) {

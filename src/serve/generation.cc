@@ -1,11 +1,13 @@
 #include "serve/generation.h"
 
 #include <algorithm>
+#include <cmath>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <utility>
 
 #include "base/json.h"
+#include "serve/http_answers.h"
 #include "serve/sse.h"
 
 namespace octavo::serve {
@@ -14,6 +16,8 @@ namespace {
 double seconds(std::chrono::steady_clock::duration duration) {
   return std::chrono::duration<double>(duration).count();
 }
+
+constexpr double kLeastDeadline = 1e-3;  // the engine takes 0 for none
 
 void append(std::shared_ptr<Json>& to, Json more) {
   if (!to) {
@@ -35,19 +39,23 @@ struct Generation::Child {
   ChoicePart whole;  // what an unstreamed answer will hold
   std::vector<TokenId> ids;
   int64_t text_offset = 0;
-  int64_t cached = 0;
+  int64_t cached = 0, from_disk = 0;
   Clock::time_point last_token;
 };
 
 Generation::Generation(GenerationPlan plan, GenerationSeams seams,
                        std::shared_ptr<HttpExchange> exchange)
-    : plan_(std::move(plan)), seams_(std::move(seams)), exchange_(std::move(exchange)) {
+    : plan_(std::move(plan)),
+      seams_(std::move(seams)),
+      exchange_(std::move(exchange)),
+      last_write_(plan_.arrival) {
   for (size_t prompt = 0; prompt < plan_.prompts.size(); ++prompt) {
     for (int64_t i = 0; i < plan_.sampling.n; ++i) {
       Child child;
       child.prompt = prompt;
       child.index = static_cast<int64_t>(children_.size());
-      child.choice.emplace(seams_.tokenizer, plan_.prompts[prompt].ids, plan_.sampling);
+      child.choice.emplace(seams_.host->model->tokenizer, plan_.prompts[prompt].ids,
+                           plan_.sampling);
       children_.push_back(std::move(child));
     }
   }
@@ -59,11 +67,11 @@ Generation::~Generation() { settle(); }
 
 void Generation::settle() {
   if (std::exchange(settled_, true)) return;
-  if (seams_.done) seams_.done(static_cast<int64_t>(children_.size()));
+  if (seams_.done) seams_.done(used());
 }
 
 TokenNames Generation::names() const {
-  return {.tokenizer = &seams_.tokenizer, .as_ids = plan_.sampling.tokens_as_ids};
+  return {.tokenizer = &seams_.host->model->tokenizer, .as_ids = plan_.sampling.tokens_as_ids};
 }
 
 void Generation::start() {
@@ -71,7 +79,7 @@ void Generation::start() {
     if (const auto self = weak.lock()) self->cancel();
   });
   for (const int64_t max_tokens : plan_.max_tokens) {
-    seams_.metrics.accepted(plan_.sampling.n, max_tokens);
+    seams_.host->metrics->accepted(plan_.sampling.n, max_tokens);
   }
   // The other choices of a prompt follow when the first has computed it, and find it in the cache.
   for (size_t child = 0; child < children_.size(); ++child) {
@@ -84,7 +92,12 @@ void Generation::submit(size_t child) {
   Request request{.prompt = plan_.prompts[prompt].ids,
                   .sampling = plan_.sampling.params,
                   .priority = plan_.sampling.priority,
-                  .cache_salt = plan_.sampling.cache_salt};
+                  .cache_salt = plan_.sampling.cache_salt,
+                  .tenant = plan_.tenant};
+  if (plan_.timeout_s > 0) {
+    const double used = seconds(Clock::now() - plan_.arrival);
+    request.deadline_s = std::max(kLeastDeadline, plan_.timeout_s - used);
+  }
   request.sampling.max_tokens = std::max<int64_t>(1, plan_.max_tokens[prompt]);
   if (request.sampling.seed) {
     const auto rank = static_cast<uint64_t>(child) % static_cast<uint64_t>(plan_.sampling.n);
@@ -92,7 +105,7 @@ void Generation::submit(size_t child) {
         static_cast<int64_t>(static_cast<uint64_t>(*request.sampling.seed) + rank);
   }
   if (child % static_cast<size_t>(plan_.sampling.n) != 0) request.sampling.prompt_logprobs = -1;
-  const RequestId id = seams_.engine.submit(
+  const RequestId id = seams_.host->engine->submit(
       std::move(request),
       [self = shared_from_this(), child](const Event& event) { self->arrived(child, event); });
   bool late = false;
@@ -101,17 +114,31 @@ void Generation::submit(size_t child) {
     running_[child] = id;
     late = cancelled_;
   }
-  if (late) seams_.engine.abort(id);
+  if (late) seams_.host->engine->abort(id);
 }
 
 // On the engine's thread.
 void Generation::arrived(size_t child, const Event& event) {
+  post({.child = child, .event = event, .time = Clock::now()});
+}
+
+void Generation::post(Arrived arrived) {
   {
     const std::lock_guard lock(mutex_);
-    inbox_.push_back({.child = child, .event = event, .time = Clock::now()});
+    inbox_.push_back(std::move(arrived));
     if (std::exchange(working_, true)) return;
   }
   seams_.workers.post([self = shared_from_this()] { self->work(); });
+}
+
+void Generation::fail(const std::string& reason) {
+  Arrived failure{.kind = Arrived::Kind::failure};
+  failure.event.reason = reason;
+  post(std::move(failure));
+}
+
+void Generation::keep_alive(Clock::time_point silent_since) {
+  if (plan_.sampling.stream) post({.time = silent_since, .kind = Arrived::Kind::silence});
 }
 
 void Generation::cancel() {
@@ -122,7 +149,7 @@ void Generation::cancel() {
     running = running_;
   }
   for (const RequestId id : running) {
-    if (id != 0) seams_.engine.abort(id);
+    if (id != 0) seams_.host->engine->abort(id);
   }
 }
 
@@ -139,16 +166,51 @@ void Generation::work() {
     }
     std::string out;
     for (const Arrived& event : inbox) take(event, out);
-    seams_.metrics.step_seen(seams_.engine.stats());
     if (!over_ && open_ == 0) {
       finish(out);
-    } else if (!over_ && streaming_) {
-      exchange_->write(std::move(out));
+    } else if (!over_ && streaming_ && !out.empty()) {
+      write(std::move(out));
     }
   }
 }
 
+void Generation::write(std::string out) {
+  last_write_ = Clock::now();
+  exchange_->write(std::move(out));
+}
+
+void Generation::begin_stream() {
+  if (!plan_.sampling.stream || std::exchange(streaming_, true)) return;
+  seams_.answered(200);
+  exchange_->begin_stream({.content_type = std::string(kSseType), .headers = plan_.headers});
+}
+
+void Generation::break_silence(Clock::time_point since, std::string& out) {
+  if (over_ || last_write_ > since) return;
+  begin_stream();
+  out += kSseComment;
+}
+
+// The answer is an error: a status before the first byte of it, an event after.
+void Generation::end_with(const ApiError& error) {
+  if (std::exchange(over_, true)) return;
+  cancel();
+  settle();  // before the answer: whoever gets it may try again at once
+  if (streaming_) {
+    exchange_->write(sse_event(error_json(error)) + std::string(kSseDone));
+    exchange_->finish();
+    return;
+  }
+  HttpResponse response = error_response(error);
+  response.headers.insert(response.headers.end(), plan_.headers.begin(), plan_.headers.end());
+  seams_.answered(error.status);
+  exchange_->respond(std::move(response));
+}
+
 void Generation::take(const Arrived& arrived, std::string& out) {
+  if (arrived.kind == Arrived::Kind::silence) return break_silence(arrived.time, out);
+  if (arrived.kind == Arrived::Kind::failure)
+    return end_with(http_error(500, arrived.event.reason));
   Child& child = children_[arrived.child];
   if (child.choice->finished()) {
     // The engine's last word on a choice that a stop string ended before.
@@ -171,19 +233,19 @@ void Generation::take(const Arrived& arrived, std::string& out) {
     const std::lock_guard lock(mutex_);
     id = running_[arrived.child];
   }
-  seams_.engine.abort(id);
+  seams_.host->engine->abort(id);
 }
 
 void Generation::measure(Child& child, const Arrived& arrived, int64_t tokens) {
   if (tokens == 0) return;
   const bool first = child.choice->tokens() == tokens;
-  seams_.metrics.generated(tokens);
+  seams_.host->metrics->generated(tokens);
   if (first) {
-    seams_.metrics.first_token(seconds(arrived.time - arrival_));
-    seams_.metrics.prompt_done(static_cast<int64_t>(plan_.prompts[child.prompt].ids.size()),
-                               child.cached);
+    seams_.host->metrics->first_token(seconds(arrived.time - plan_.arrival));
+    seams_.host->metrics->prompt_done(static_cast<int64_t>(plan_.prompts[child.prompt].ids.size()),
+                                      child.cached, child.from_disk);
   } else {
-    seams_.metrics.next_tokens(seconds(arrived.time - child.last_token), tokens);
+    seams_.host->metrics->next_tokens(seconds(arrived.time - child.last_token), tokens);
   }
   child.last_token = arrived.time;
 }
@@ -196,17 +258,18 @@ void Generation::measure_end(Child& child, const Arrived& arrived, const std::st
     const std::lock_guard lock(mutex_);
     id = running_[arrived.child];
   }
-  seams_.metrics.ended(
+  seams_.host->metrics->ended(
       {.id = id,
        .reason = reason,
-       .e2e_s = seconds(arrived.time - arrival_),
+       .e2e_s = seconds(arrived.time - plan_.arrival),
        .queue_s = event.queue_s,
        .prefill_s = event.prefill_s,
        .decode_s = event.decode_s,
        .preempted_s = event.preempted_s,
        .prompt_tokens = static_cast<int64_t>(plan_.prompts[child.prompt].ids.size()),
        .generated_tokens = child.choice->tokens(),
-       .cached_tokens = child.cached});
+       .cached_tokens = child.cached,
+       .preemptions = event.preemptions});
 }
 
 // The other choices of a prompt that is computed now, or never will be.
@@ -236,12 +299,11 @@ void Generation::follow_leader(const Child& child, const Event& event) {
 void Generation::first_event(Child& child, const Event& event, std::string& out) {
   child.begun = true;
   child.cached = event.cached_tokens;
+  child.from_disk = event.cached_disk_tokens;
   const PromptPlan& prompt = plan_.prompts[child.prompt];
   follow_leader(child, event);
   if (over_) return;
-  if (plan_.sampling.stream && !std::exchange(streaming_, true)) {
-    exchange_->begin_stream({.content_type = std::string(kSseType), .headers = plan_.headers});
-  }
+  begin_stream();
   ChoicePart part = part_of(child);
   if (plan_.sampling.return_token_ids) part.prompt_ids = &prompt.ids;
   const int32_t wanted = plan_.sampling.params.prompt_logprobs;
@@ -250,9 +312,9 @@ void Generation::first_event(Child& child, const Event& event, std::string& out)
         std::make_shared<Json>(prompt_logprobs_json(names(), event.prompt_logprobs));
   }
   if (plan_.echo) {
-    part.text = prompt.has_text
-                    ? prompt.text
-                    : seams_.tokenizer.decode(prompt.ids, Tokenizer::InOutput::skip_special);
+    part.text = prompt.has_text ? prompt.text
+                                : seams_.host->model->tokenizer.decode(
+                                      prompt.ids, Tokenizer::InOutput::skip_special);
     if (plan_.sampling.params.logprobs >= 0) {
       part.logprobs = std::make_shared<Json>(
           completion_logprobs(names(), event.prompt_logprobs, prompt.ids, child.text_offset));
@@ -320,28 +382,21 @@ void Generation::stream_part(Child& child, ChoicePart part, std::string& out) {
   out += sse_event(chunk);
 }
 
-// The engine did not take it. Before the first byte of an answer that is an error status.
+// The engine did not take it.
 void Generation::refuse(const Event& event) {
-  if (std::exchange(over_, true)) return;
-  cancel();
-  const ApiError error =
-      event.overloaded
-          ? overloaded(event.reason, seams_.metrics.retry_after_s(seams_.engine.stats()))
-          : bad_request(event.param, event.reason);
-  if (event.overloaded) seams_.metrics.rejected("queue_full");
-  settle();  // before the answer: whoever gets it may try again at once
-  if (streaming_) {
-    exchange_->write(sse_event(error_json(error)) + std::string(kSseDone));
-    exchange_->finish();
-  } else {
-    HttpResponse response{.status = error.status, .body = error_body(error)};
-    if (error.retry_after_s > 0) {
-      response.headers.emplace_back("Retry-After", std::to_string(error.retry_after_s));
-    }
-    exchange_->respond(std::move(response));
+  if (over_) return;
+  if (!event.overloaded) return end_with(bad_request(event.param, event.reason));
+  const auto wait = static_cast<int>(std::clamp(std::ceil(event.retry_after_s), 1.0, 60.0));
+  ApiError error = overloaded(event.reason, wait);
+  if (event.refused == Refused::tenant) {
+    error = http_error(429, event.reason);
+    error.retry_after_s = wait;
   }
+  seams_.host->metrics->rejected(rejection_name(event.refused));
+  end_with(error);
 }
 
+// As the client is told.
 Usage Generation::usage() const {
   Usage usage{.cached_tokens = plan_.show_cached ? 0 : -1};
   for (const PromptPlan& prompt : plan_.prompts) {
@@ -355,29 +410,41 @@ Usage Generation::usage() const {
   return usage;
 }
 
+// What the engine did, whether or not the client saw it.
+Usage Generation::used() const {
+  Usage usage{.cached_tokens = 0};
+  for (const Child& child : children_) {
+    usage.completion_tokens += child.choice->tokens();
+    if (child.index % plan_.sampling.n != 0 || !child.begun) continue;
+    usage.prompt_tokens += static_cast<int64_t>(plan_.prompts[child.prompt].ids.size());
+    usage.cached_tokens += child.cached;
+  }
+  return usage;
+}
+
 void Generation::finish(std::string& out) {
-  over_ = true;
   if (!streaming_) return answer();
+  over_ = true;
   if (plan_.sampling.include_usage) out += sse_event(usage_chunk_json(plan_.head, usage()));
   out += kSseDone;
-  exchange_->write(std::move(out));
+  write(std::move(out));
   settle();
   exchange_->finish();
 }
 
 void Generation::answer() {
   std::vector<ChoicePart> choices;
-  bool failed = false;
+  bool failed = false, late = true;
   for (Child& child : children_) {
     failed = failed || child.whole.finish_reason == "error";
+    late = late && child.whole.finish_reason == "timeout" && child.ids.empty();
     choices.push_back(child.whole);
   }
+  if (failed) return end_with(http_error(500, "the model failed on this request"));
+  if (late) return end_with(http_error(504, "no token came within the request's timeout"));
+  over_ = true;
   settle();
-  if (failed) {
-    const ApiError error = http_error(500, "the model failed on this request");
-    exchange_->respond({.status = 500, .body = error_body(error)});
-    return;
-  }
+  seams_.answered(200);
   exchange_->respond(
       {.body = to_line(answer_json(plan_.head, choices, usage())), .headers = plan_.headers});
 }

@@ -8,9 +8,9 @@
 #include <string>
 #include <vector>
 
-#include "serve/engine_port.h"
+#include "serve/hosted_model.h"
 #include "serve/http.h"
-#include "serve/metrics.h"
+#include "serve/in_flight.h"
 #include "serve/prompts.h"
 #include "serve/responses.h"
 #include "serve/workers.h"
@@ -27,42 +27,50 @@ struct GenerationPlan {
   bool drop_output = false;  // max_tokens 0 with echo: only the prompt is wanted
   bool show_cached = false;
   std::vector<std::pair<std::string, std::string>> headers = {};
+  std::string tenant = {};
+  double timeout_s = 0;  // from the arrival; 0: none
+  std::chrono::steady_clock::time_point arrival = {};
+  int64_t choices() const { return static_cast<int64_t>(prompts.size()) * sampling.n; }
 };
 
-// What a generation uses; outlives it.
+// What a generation uses. Both callbacks are called once, from any thread.
 struct GenerationSeams {
-  EnginePort& engine;
-  Workers& workers;
-  Metrics& metrics;
-  const Tokenizer& tokenizer;
-  std::function<void(int64_t choices)> done;  // called once, at the end, from any thread
+  Lease host;
+  Workers& workers;  // outlives it
+  std::function<void(int status)> answered;
+  std::function<void(const Usage&)> done;  // the place is free again
 };
 
 // One request in flight. The engine's thread leaves events here and goes on; a worker turns all
 // that have come into text, log-probabilities and one write. Ends in one answer, or with the
 // client.
-class Generation : public std::enable_shared_from_this<Generation> {
+class Generation final : public InFlight, public std::enable_shared_from_this<Generation> {
  public:
   Generation(GenerationPlan plan, GenerationSeams seams, std::shared_ptr<HttpExchange> exchange);
-  ~Generation();
+  ~Generation() override;
 
   void start();
-  // Takes the request out of the engine; what is there by then is the answer, with finish reason
-  // "abort". Any thread.
-  void cancel();
+  void cancel() override;
+  void fail(const std::string& reason) override;
+  void keep_alive(Clock::time_point silent_since) override;
 
  private:
-  using Clock = std::chrono::steady_clock;
   struct Child;
   struct Arrived {
-    size_t child;
-    Event event;
-    Clock::time_point time;
+    size_t child = 0;
+    Event event = {};
+    Clock::time_point time = {};
+    enum class Kind { event, silence, failure } kind = Kind::event;
   };
 
   void submit(size_t child);
   void arrived(size_t child, const Event& event);
+  void post(Arrived arrived);
   void work();
+  void write(std::string out);
+  void break_silence(Clock::time_point since, std::string& out);
+  void begin_stream();
+  void end_with(const ApiError& error);
   void take(const Arrived& arrived, std::string& out);
   void measure(Child& child, const Arrived& arrived, int64_t tokens);
   void measure_end(Child& child, const Arrived& arrived, const std::string& reason);
@@ -74,6 +82,7 @@ class Generation : public std::enable_shared_from_this<Generation> {
   void finish(std::string& out);
   void answer();
   Usage usage() const;
+  Usage used() const;
   ChoicePart part_of(const Child& child) const;
   TokenNames names() const;
   void settle();
@@ -81,7 +90,6 @@ class Generation : public std::enable_shared_from_this<Generation> {
   const GenerationPlan plan_;
   const GenerationSeams seams_;
   const std::shared_ptr<HttpExchange> exchange_;
-  const Clock::time_point arrival_ = Clock::now();
 
   std::mutex mutex_;  // guards these
   std::vector<Arrived> inbox_;
@@ -92,6 +100,7 @@ class Generation : public std::enable_shared_from_this<Generation> {
   std::vector<Child> children_;
   size_t open_ = 0;
   bool streaming_ = false, over_ = false, settled_ = false;
+  Clock::time_point last_write_;
 };
 
 }  // namespace octavo::serve

@@ -13,6 +13,8 @@ struct HttpRequest {
   std::string method = {}, path = {},
               query = {};  // path as sent: nothing decoded, nothing normalized
   std::string content_type = {}, authorization = {}, request_id = {};
+  std::string priority = {}, session_id = {}, fairness_id = {};  // headers of gateways
+  std::string client = {};                                       // address and port; for the log
   std::string body = {};
 };
 

@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "serve/http.h"
 
@@ -14,6 +15,11 @@ namespace octavo::serve {
 struct HttpOptions {
   std::string host = "127.0.0.1";
   int port = 8000;  // 0: any free one
+  std::string unix_socket =
+      {};  // path of a Unix socket to listen on instead; an old one is replaced
+  std::string tls_certificate = {}, tls_key = {};  // PEM files; empty: no TLS
+  std::string root_path = {};                      // taken off the paths of requests
+  std::vector<std::string> allowed_origins = {};   // CORS; "*": all
   int io_threads = 2;
   int max_connections = 1024;
   uint32_t max_header_bytes = 64 << 10;
@@ -32,8 +38,9 @@ struct HttpCallbacks {
   std::function<void(int signal, int count)> on_signal;
 };
 
-// HTTP/1.1 over TCP: bounded headers, bodies, times, connections and backlogs; keep-alive,
-// pipelining in order, chunked bodies both ways, Expect: 100-continue. Nothing of Beast shows here.
+// HTTP/1.1 over TCP, TLS or a Unix socket: bounded headers, bodies, times, connections and
+// backlogs; keep-alive, pipelining in order, chunked bodies both ways, Expect: 100-continue.
+// Nothing of Beast shows here.
 class HttpServer {
  public:
   // Binds. Throws Error naming the address when that fails.

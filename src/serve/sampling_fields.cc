@@ -11,6 +11,7 @@ namespace {
 constexpr int64_t kMaxInt = std::numeric_limits<int64_t>::max();
 constexpr float kGreedyBelow = 1e-5f, kLowestTemperature = 0.01f;
 constexpr float kMaxBias = 100;
+constexpr double kLongestTimeout = 7 * 86400;  // seconds
 constexpr double kNoLimit = std::numeric_limits<float>::max();
 
 void read_distribution(Fields& fields, const ServeLimits& limits, const SamplingDefaults& defaults,
@@ -90,6 +91,7 @@ void read_counts(Fields& fields, const ServeLimits& limits, SamplingFields& out)
   if (p.seed == -1) p.seed.reset();
   fields.integer("min_tokens", p.min_tokens, {0, kMaxInt});
   fields.integer("priority", out.priority, {std::numeric_limits<int64_t>::min(), kMaxInt});
+  if (fields.find("timeout")) fields.number("timeout", out.timeout_s, {0, kLongestTimeout, true});
   fields.integer("truncate_prompt_tokens", out.truncate_prompt_tokens, {-1, limits.max_model_len});
   int64_t prompt_logprobs = -1;
   if (fields.find("prompt_logprobs")) {

@@ -41,6 +41,7 @@ struct SamplingFields {
   bool return_token_ids = false, tokens_as_ids = false;
   std::optional<int64_t> truncate_prompt_tokens = {};
   int64_t priority = 0;
+  float timeout_s = 0;  // 0: none
   std::string cache_salt = {}, model = {}, request_id = {};
 };
 

@@ -2,12 +2,12 @@
 
 #include <unistd.h>
 
-#include <algorithm>
 #include <chrono>
 #include <condition_variable>
 #include <cstdio>
 #include <mutex>
 #include <string>
+#include <thread>
 #include <utility>
 
 #include "base/log.h"
@@ -52,27 +52,64 @@ void on_signal(int signal, int count, Service& service, StopRequest& stop) {
   }
 }
 
-size_t longest_token(const Tokenizer& tokenizer) {
-  size_t longest = 1;
-  for (int64_t id = 0; id < tokenizer.vocab_size(); ++id) {
-    longest = std::max(longest, tokenizer.token_bytes(static_cast<TokenId>(id)).size());
+// Calls the service's tick every second while it lives, and ends the process when that says so.
+class Pulse {
+ public:
+  explicit Pulse(Service& service) : thread_([this, &service] { beat(service); }) {}
+  ~Pulse() {
+    {
+      const std::lock_guard lock(mutex_);
+      ended_ = true;
+    }
+    changed_.notify_all();
+    thread_.join();
   }
-  return longest;
+
+ private:
+  void beat(Service& service) {
+    std::unique_lock lock(mutex_);
+    while (!changed_.wait_for(lock, std::chrono::seconds(1), [this] { return ended_; })) {
+      lock.unlock();
+      if (service.tick(Service::Clock::now()) == Service::Verdict::dead) {
+        error_line("an engine makes no progress (engine): restart the server");
+        ::_exit(1);  // its thread cannot be joined
+      }
+      lock.lock();
+    }
+  }
+
+  std::mutex mutex_;  // guards ended_
+  std::condition_variable changed_;
+  bool ended_ = false;
+  std::thread thread_;
+};
+
+void load_first(ModelRegistry& models, size_t count, bool on_demand) {
+  for (size_t i = 0; i < count; ++i) {
+    if (i == 0 || (!on_demand && models.fits(i))) models.load_now(i);
+  }
 }
 
-void announce(const HttpOptions& http, int port, const std::string& name) {
+std::string address_of(const HttpOptions& http, int port) {
+  if (!http.unix_socket.empty()) return "unix:" + http.unix_socket;
   const bool v6 = http.host.find(':') != std::string::npos;
-  const std::string host = v6 ? "[" + http.host + "]" : http.host;
-  const std::string line = "octavo: serving " + one_line(name) + " on http://" + host + ":" +
-                           std::to_string(port) + "\n";
+  const std::string scheme = http.tls_certificate.empty() ? "http" : "https";
+  return scheme + "://" + (v6 ? "[" + http.host + "]" : http.host) + ":" + std::to_string(port);
+}
+
+void announce(const std::string& names, const std::string& address) {
+  const std::string line = "octavo: serving " + one_line(names) + " on " + address + "\n";
   std::fputs(line.c_str(), stdout);
   std::fflush(stdout);
 }
 
 }  // namespace
 
-int run_server(const ServerOptions& options, const std::function<LoadedModel()>& load) {
-  Service service(options.service);
+int run_server(const ServerOptions& options, std::vector<Servable> models) {
+  std::string names;
+  for (const Servable& model : models) names += (names.empty() ? "" : ", ") + model.names.front();
+  const size_t count = models.size();
+  Service service(options.service, std::move(models));
   StopRequest stop;
   HttpServer http(
       options.http,
@@ -83,17 +120,15 @@ int run_server(const ServerOptions& options, const std::function<LoadedModel()>&
            },
        .on_signal = [&](int signal, int count) { on_signal(signal, count, service, stop); }});
   http.start();
-  LoadedModel loaded = load();
-  RealEngine port(*loaded.engine);
-  loaded.served->limits.max_model_len = loaded.engine->options().max_model_len;
-  loaded.served->longest_token_bytes = longest_token(loaded.served->tokenizer);
-  loaded.engine->start();
-  const std::string name = loaded.served->names.front();
-  service.ready(std::move(loaded.served), port);
-  announce(options.http, http.port(), name);
+  load_first(service.models(), count, options.load_on_demand);
+  service.ready();
+  announce(names, address_of(options.http, http.port()));
 
-  stop.wait();
-  loaded.engine->drain(options.shutdown_timeout_s);
+  {
+    const Pulse pulse(service);
+    stop.wait();
+    service.models().drain(options.shutdown_timeout_s);
+  }
   http.wait_idle(kLastWrites);
   http.stop();
   service.stop();

@@ -3,130 +3,22 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
-#include <condition_variable>
 #include <nlohmann/json.hpp>
-#include <set>
 
+#include "serve/fake_engine.h"
 #include "serve/test_model.h"
 
 namespace octavo::serve {
 namespace {
 
-// Keeps requests until the test lets them speak.
-class FakeEngine final : public EnginePort {
- public:
-  RequestId submit(Request request, EventSink sink) override {
-    const std::lock_guard lock(mutex_);
-    requests.push_back(std::move(request));
-    sinks_.push_back(std::move(sink));
-    changed_.notify_all();
-    return sinks_.size();
-  }
-  void abort(RequestId id) override {
-    const std::lock_guard lock(mutex_);
-    aborted_.insert(id);
-    changed_.notify_all();
-  }
-  EngineStats stats() const override { return {}; }
-  double stalled_s() const override { return stalled; }
-  const EngineOptions& options() const override { return options_; }
-
-  void say(RequestId id, std::string_view text, Finish finish = Finish::none) {
-    Event event;
-    for (const char c : text) event.tokens.push_back(static_cast<unsigned char>(c));
-    event.finish = finish;
-    event.reason = "too much";
-    event.overloaded = finish == Finish::rejected;
-    EventSink sink;
-    {
-      const std::lock_guard lock(mutex_);
-      sink = sinks_.at(id - 1);
-    }
-    sink(event);
-  }
-  void await_requests(size_t count) {
-    std::unique_lock lock(mutex_);
-    changed_.wait(lock, [&] { return requests.size() >= count; });
-  }
-  void await_abort(RequestId id) {
-    std::unique_lock lock(mutex_);
-    changed_.wait(lock, [&] { return aborted_.contains(id); });
-  }
-
-  std::vector<Request> requests;
-  double stalled = 0;
-
- private:
-  EngineOptions options_;
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::vector<EventSink> sinks_;
-  std::set<RequestId> aborted_;
-};
-
-class FakeExchange final : public HttpExchange {
- public:
-  void respond(HttpResponse response) override {
-    const std::lock_guard lock(mutex_);
-    head_ = response;
-    body_ = response.body;
-    done_ = true;
-    changed_.notify_all();
-  }
-  void begin_stream(HttpResponse head) override {
-    const std::lock_guard lock(mutex_);
-    head_ = std::move(head);
-  }
-  void write(std::string bytes) override {
-    const std::lock_guard lock(mutex_);
-    body_ += bytes;
-    ++writes_;
-    changed_.notify_all();
-  }
-  void finish() override {
-    const std::lock_guard lock(mutex_);
-    done_ = true;
-    changed_.notify_all();
-  }
-  void on_gone(std::function<void()> callback) override {
-    const std::lock_guard lock(mutex_);
-    gone_ = std::move(callback);
-    changed_.notify_all();
-  }
-
-  HttpResponse await() {
-    std::unique_lock lock(mutex_);
-    changed_.wait(lock, [&] { return done_; });
-    HttpResponse response = head_;
-    response.body = body_;
-    return response;
-  }
-  void await_writes(int count) {
-    std::unique_lock lock(mutex_);
-    changed_.wait(lock, [&] { return writes_ >= count; });
-  }
-  void leave() {
-    std::unique_lock lock(mutex_);
-    changed_.wait(lock, [&] { return gone_ != nullptr; });
-    const auto gone = gone_;
-    lock.unlock();
-    gone();
-  }
-
- private:
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  HttpResponse head_;
-  std::string body_;
-  bool done_ = false;
-  int writes_ = 0;
-  std::function<void()> gone_;
-};
-
 class ServiceTest : public testing::Test {
  protected:
-  ServiceTest() : service({.api_keys = {"k"}, .max_queued_requests = 4}) {
-    service.ready(test_model(), engine);
+  ServiceTest() : service(options(), {fake_servable("test", engine)}) {
+    service.models().load_now(0);
+    service.ready();
+  }
+  static ServiceOptions options() {
+    return {.api_keys = {{.name = "me", .key = "k"}}, .max_queued_requests = 4};
   }
   static HttpRequest post(std::string path, std::string body) {
     return {.method = "POST",
