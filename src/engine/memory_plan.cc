@@ -36,6 +36,12 @@ void check_ranges(const EngineOptions& options, int64_t max_positions) {
           "use a positive number, or 0 to choose by the free memory");
   require(options.num_blocks >= 0 && options.num_blocks <= kMaxSlots / options.block_tokens,
           "num-blocks", options.num_blocks, "use at most 2^31 tokens, or 0 to choose by memory");
+  if (!options.prefix_files.directory.empty() && options.prefix_files.model.empty()) {
+    throw Error("the prefix cache's files need the model's config", "prefix-cache-dir",
+                "give EngineOptions::prefix_files.model");
+  }
+  require(options.prefix_files.max_bytes >= 0, "prefix-cache-max-bytes",
+          options.prefix_files.max_bytes, "use a number of bytes");
   require(options.max_queued_requests >= 0, "max-num-queued-reqs", options.max_queued_requests,
           "use a positive number, or 0 for no limit");
 }
