@@ -6,6 +6,7 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "cli/yaml_subset.h"
 #include "octavo/error.h"
 
 namespace octavo::cli {
@@ -56,7 +57,9 @@ void append_flag(std::vector<std::string>& flags, const std::string& name, const
 std::vector<std::string> merge_config(std::vector<std::string> args, const CLI::App& app) {
   const std::optional<std::string> file = take_config(args);
   if (!file) return args;
-  const Json config = parse_json(read_file(*file, kMaxConfigBytes), *file);
+  const std::string text = read_file(*file, kMaxConfigBytes);
+  const bool yaml = file->ends_with(".yaml") || file->ends_with(".yml");
+  const Json config = yaml ? parse_yaml_subset(text, *file) : parse_json(text, *file);
   if (!config.is_object()) throw Error("not a JSON object", *file, "give {\"flag\": value, ...}");
   std::vector<std::string> flags;
   for (const auto& [key, value] : config.items()) {

@@ -65,7 +65,7 @@ int run_command(const Command& command, std::vector<std::string> args) {
   if (app.get_option_no_throw("--verbose") == nullptr)
     app.add_flag("--verbose", verbose, "more detail on stderr");
   std::string config;  // taken out of the arguments below; here for --help
-  app.add_option("--config", config, "JSON file of flags; the command line wins");
+  app.add_option("--config", config, "JSON or plain YAML file of flags; the command line wins");
   try {
     args = merge_config(std::move(args), app);
     std::reverse(args.begin(), args.end());  // CLI11 takes them from the back

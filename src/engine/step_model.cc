@@ -92,15 +92,20 @@ Digest identity_of(const Model& model, int64_t block_tokens) {
 
 }  // namespace
 
+StepModel step_sizes(const Model& model, int64_t block_tokens) {
+  StepModel result;
+  result.vocab = model.spec.vocab;
+  result.max_positions = max_sequence_tokens(model.spec);
+  result.rope_trained_tokens = rope_limit(model.spec);
+  for (size_t layer = 0; layer < model.spec.layers.size(); ++layer) {
+    result.kv.push_back(model.kv_shape(static_cast<int64_t>(layer), block_tokens));
+  }
+  return result;
+}
+
 StepModel step_model(std::shared_ptr<const Model> model, ThreadPool& pool, int64_t block_tokens,
                      int64_t max_rows) {
-  StepModel result;
-  result.vocab = model->spec.vocab;
-  result.max_positions = max_sequence_tokens(model->spec);
-  result.rope_trained_tokens = rope_limit(model->spec);
-  for (size_t layer = 0; layer < model->spec.layers.size(); ++layer) {
-    result.kv.push_back(model->kv_shape(static_cast<int64_t>(layer), block_tokens));
-  }
+  StepModel result = step_sizes(*model, block_tokens);
   say_if_slow(model->ops, result.kv);
   result.identity = [model, block_tokens] { return identity_of(*model, block_tokens); };
   auto runner = std::make_shared<Runner>(std::move(model), pool, max_rows);

@@ -32,6 +32,9 @@ struct StepModel {
   std::function<Digest()> identity = {};
 };
 
+// The sizes alone, of a model that may have no weights yet.
+StepModel step_sizes(const Model& model, int64_t block_tokens);
+
 // forward() of a model with blocks of `block_tokens`, for steps of at most `max_rows` rows.
 // Reserves the workspace.
 StepModel step_model(std::shared_ptr<const Model> model, ThreadPool& pool, int64_t block_tokens,

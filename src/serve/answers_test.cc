@@ -1,10 +1,13 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "base/file.h"
 #include "serve/api_error.h"
 #include "serve/choice.h"
+#include "serve/event_script.h"
 #include "serve/histogram.h"
 #include "serve/prompts.h"
 #include "serve/responses.h"
@@ -135,6 +138,17 @@ TEST(Prompts, too_long_a_prompt_is_refused_with_both_numbers) {
   ASSERT_FALSE(
       plan_prompt(*model, std::string(200, 'a') + "bc", Tokenizer::Specials::none, 2, cut));
   EXPECT_EQ(cut.ids, bytes("bc"));
+}
+
+// The seeds of the fuzz target, and random ones.
+TEST(EventWriter, survives_the_corpus) {
+  int seen = 0;
+  for (const auto& entry : std::filesystem::directory_iterator("tests/corpus/event_writer")) {
+    const std::string script = read_file(entry.path(), 1 << 16);
+    run_event_script({reinterpret_cast<const uint8_t*>(script.data()), script.size()});
+    ++seen;
+  }
+  EXPECT_GE(seen, 5);
 }
 
 }  // namespace

@@ -1,5 +1,7 @@
 #include "serve/api_error.h"
 
+#include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "base/json.h"
@@ -14,6 +16,8 @@ const char* type_of(int status) {
   switch (status) {
     case 401:
       return "Unauthorized";
+    case 403:
+      return "Forbidden";
     case 404:
       return "NotFoundError";
     case 405:
@@ -32,6 +36,8 @@ const char* type_of(int status) {
       return "InternalServerError";
     case 501:
       return "NotImplementedError";
+    case 504:
+      return "GatewayTimeout";
     case 503:
       return "ServiceUnavailable";
     default:
@@ -58,6 +64,15 @@ ApiError overloaded(std::string message, int retry_after_s) {
           .param = {},
           .message = std::move(message),
           .retry_after_s = retry_after_s};
+}
+
+ApiError refusal(const Event& event) {
+  if (!event.overloaded) return bad_request(event.param, event.reason);
+  const auto wait = static_cast<int>(std::clamp(std::ceil(event.retry_after_s), 1.0, 60.0));
+  if (event.refused != Refused::tenant) return overloaded(event.reason, wait);
+  ApiError error = http_error(429, event.reason);
+  error.retry_after_s = wait;
+  return error;
 }
 
 ApiError http_error(int status, std::string message) {

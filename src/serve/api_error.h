@@ -3,6 +3,7 @@
 #include <string>
 
 #include "base/json_fwd.h"
+#include "octavo/request.h"
 
 namespace octavo::serve {
 
@@ -18,6 +19,8 @@ struct ApiError {
 ApiError bad_request(std::string param, std::string message);
 ApiError not_found(std::string param, std::string message);
 ApiError overloaded(std::string message, int retry_after_s);
+// Of an event with Finish::rejected: 400, or 429 or 503 with Retry-After.
+ApiError refusal(const Event& event);
 // The standard type for a status that needs no field: 401, 404, 405, 408, 413, 415, 431, 500, 503.
 ApiError http_error(int status, std::string message);
 

@@ -83,7 +83,8 @@ void BatchOutput::read_back() {
   std::string text;
   for (bool too_long = false; read_line(in, text, too_long);) {
     const auto next = end_ + static_cast<int64_t>(text.size()) + 1;
-    if (too_long || next > static_cast<int64_t>(fs::file_size(path_))) break;  // torn
+    const bool torn = too_long || next > static_cast<int64_t>(fs::file_size(path_));
+    if (torn && text.front() == '{') break;
     const Json line = Json::parse(text, nullptr, false);
     const std::string id = line.is_object() ? text_at(line, "id") : "";
     if (id.empty()) {

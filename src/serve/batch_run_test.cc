@@ -228,6 +228,9 @@ TEST(BatchRun, refuses_files_that_are_not_a_batchs) {
   std::ofstream(folder.out()) << "my letter\n";
   EXPECT_THROW(run(folder), Error);
   EXPECT_EQ(fs::file_size(folder.out()), 10u) << "it is left alone";
+  std::ofstream(folder.out()) << "my letter";
+  EXPECT_THROW(run(folder), Error);
+  EXPECT_EQ(fs::file_size(folder.out()), 9u) << "it is left alone, whole line or not";
   fs::remove(folder.out());
   fs::create_symlink(folder.in(), folder.out());
   EXPECT_THROW(run(folder), Error);

@@ -19,6 +19,7 @@ ChatInput& ChatInput::operator=(ChatInput&&) noexcept = default;
 namespace {
 
 constexpr size_t kMaxMessages = 4096, kMaxTools = 512, kMaxRoleBytes = 256;
+constexpr size_t kMaxToolBytes = size_t{512} << 10;
 constexpr int64_t kMaxInt = std::numeric_limits<int64_t>::max();
 
 struct Messages {
@@ -171,6 +172,10 @@ void read_tools(Fields& fields, Json& arguments) {
       if (is_tool((*tools)[i])) continue;
       const std::string where = "tools[" + std::to_string(i) + "]";
       return fields.fail(where, where + " must be a function with a name and object parameters");
+    }
+    if (to_line(*tools).size() > kMaxToolBytes) {
+      return fields.fail("tools",
+                         "tools must be at most " + std::to_string(kMaxToolBytes) + " bytes");
     }
     const Json* choice = fields.find("tool_choice");
     if (!choice || *choice != "none") arguments["tools"] = *tools;

@@ -89,6 +89,9 @@ std::optional<ApiError> parse_completion_request(const Json& body, const ServeLi
   if (best_of && *best_of != out.sampling.n) {
     fields.fail("best_of", "best_of is no longer supported: it must equal n");
   }
+  if (out.echo && out.sampling.beam_search) {
+    fields.fail("echo", "echo cannot be used with beam search");
+  }
   if (fields.find("suffix")) fields.fail("suffix", "suffix is not supported");
   const int64_t choices = static_cast<int64_t>(out.prompts.size()) * out.sampling.n;
   if (choices > limits.max_choices) {

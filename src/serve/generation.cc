@@ -385,15 +385,8 @@ void Generation::stream_part(Child& child, ChoicePart part, std::string& out) {
 // The engine did not take it.
 void Generation::refuse(const Event& event) {
   if (over_) return;
-  if (!event.overloaded) return end_with(bad_request(event.param, event.reason));
-  const auto wait = static_cast<int>(std::clamp(std::ceil(event.retry_after_s), 1.0, 60.0));
-  ApiError error = overloaded(event.reason, wait);
-  if (event.refused == Refused::tenant) {
-    error = http_error(429, event.reason);
-    error.retry_after_s = wait;
-  }
-  seams_.host->metrics->rejected(rejection_name(event.refused));
-  end_with(error);
+  if (event.overloaded) seams_.host->metrics->rejected(rejection_name(event.refused));
+  end_with(refusal(event));
 }
 
 // As the client is told.

@@ -1,7 +1,7 @@
 #include "serve/http_connection.h"
 
 #include <algorithm>
-#include <boost/asio/bind_executor.hpp>
+#include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/http/read.hpp>
@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "serve/api_error.h"
+#include "serve/peer_name.h"
 
 namespace octavo::serve {
 namespace {
@@ -24,11 +25,13 @@ constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 
 enum class Framing { whole, chunked, until_close };
 
-std::string head_text(const HttpResponse& response, Framing framing, bool keep_alive) {
+std::string head_text(const HttpResponse& response, Framing framing, bool keep_alive,
+                      const std::string& more) {
   std::string text = "HTTP/1.1 " + std::to_string(response.status) + " ";
   text += http::obsolete_reason(static_cast<http::status>(response.status));
   text += "\r\nContent-Type: " + response.content_type + "\r\n";
   for (const auto& [name, value] : response.headers) text += name + ": " + value + "\r\n";
+  text += more;
   if (framing == Framing::whole) {
     text += "Content-Length: " + std::to_string(response.body.size()) + "\r\n";
   } else if (framing == Framing::chunked) {
@@ -54,7 +57,9 @@ HttpResponse plain_error(int status, std::string message) {
 }  // namespace
 
 Exchange::Exchange(std::shared_ptr<Connection> connection, Form form, size_t max_backlog_bytes)
-    : connection_(std::move(connection)), form_(form), max_backlog_bytes_(max_backlog_bytes) {}
+    : connection_(std::move(connection)),
+      form_(std::move(form)),
+      max_backlog_bytes_(max_backlog_bytes) {}
 
 void Exchange::append(std::string bytes, bool last) {
   {
@@ -71,14 +76,14 @@ void Exchange::append(std::string bytes, bool last) {
 }
 
 void Exchange::respond(HttpResponse response) {
-  std::string text = head_text(response, Framing::whole, form_.keep_alive);
+  std::string text = head_text(response, Framing::whole, form_.keep_alive, form_.headers);
   if (!form_.head_only) text += response.body;
   append(std::move(text), true);
 }
 
 void Exchange::begin_stream(HttpResponse head) {
   const Framing framing = form_.chunked ? Framing::chunked : Framing::until_close;
-  append(head_text(head, framing, form_.keep_alive), false);
+  append(head_text(head, framing, form_.keep_alive, form_.headers), false);
   const std::lock_guard lock(mutex_);
   streaming_ = true;
 }
@@ -117,11 +122,11 @@ void Exchange::mark_gone() {
   if (callback) callback();
 }
 
-Connection::Connection(asio::ip::tcp::socket socket, HttpShared& shared)
-    : socket_(std::move(socket)),
+Connection::Connection(Wire::Socket socket, HttpShared& shared)
+    : wire_(std::move(socket), shared.tls),
       shared_(shared),
-      read_timer_(socket_.get_executor()),
-      write_timer_(socket_.get_executor()),
+      read_timer_(wire_.get_executor()),
+      write_timer_(wire_.get_executor()),
       buffer_(shared.options.max_header_bytes + kMaxPipelined + kReadBytes) {}
 
 void Connection::arm(asio::steady_timer& timer, double seconds, void (Connection::*expired)()) {
@@ -132,27 +137,39 @@ void Connection::arm(asio::steady_timer& timer, double seconds, void (Connection
 }
 
 void Connection::start() {
-  asio::post(socket_.get_executor(), [self = shared_from_this()] {
+  asio::post(wire_.get_executor(), [self = shared_from_this()] {
     Code ignored;
-    self->socket_.set_option(asio::ip::tcp::no_delay(true), ignored);
+    self->wire_.socket().set_option(asio::ip::tcp::no_delay(true), ignored);
+    self->arm(self->read_timer_, self->shared_.options.idle_s, &Connection::close);
+    self->client_ = peer_name(self->wire_.socket());
+    if (self->wire_.encrypted()) return self->greet();
+    self->watch();
+  });
+}
+
+void Connection::greet() {
+  arm(read_timer_, shared_.options.header_s, &Connection::close);
+  wire_.async_handshake([self = shared_from_this()](Code code) {
+    if (code || self->closed_) return self->close();
     self->arm(self->read_timer_, self->shared_.options.idle_s, &Connection::close);
     self->watch();
   });
 }
 
 void Connection::refuse_all(HttpResponse response) {
-  asio::post(socket_.get_executor(), [self = shared_from_this(), response = std::move(response)] {
+  asio::post(wire_.get_executor(), [self = shared_from_this(), response = std::move(response)] {
+    if (self->wire_.encrypted()) return self->close();  // not worth a handshake
     self->refuse(response);
     self->watch();
   });
 }
 
 void Connection::post_flush() {
-  asio::post(socket_.get_executor(), [self = shared_from_this()] { self->flush(); });
+  asio::post(wire_.get_executor(), [self = shared_from_this()] { self->flush(); });
 }
 
 void Connection::close_soon() {
-  asio::post(socket_.get_executor(), [self = shared_from_this()] { self->close(); });
+  asio::post(wire_.get_executor(), [self = shared_from_this()] { self->close(); });
 }
 
 // While a request is answered or none is there, one read is outstanding: it notices the client's
@@ -160,11 +177,11 @@ void Connection::close_soon() {
 void Connection::watch() {
   if (watching_ || closed_ || buffer_.size() >= kMaxPipelined) return;
   watching_ = true;
-  socket_.async_read_some(buffer_.prepare(kReadBytes),
-                          [self = shared_from_this()](Code code, size_t bytes) {
-                            self->watching_ = false;
-                            self->watched(code, bytes);
-                          });
+  wire_.async_read_some(buffer_.prepare(kReadBytes),
+                        [self = shared_from_this()](Code code, size_t bytes) {
+                          self->watching_ = false;
+                          self->watched(code, bytes);
+                        });
 }
 
 void Connection::watched(Code code, size_t bytes) {
@@ -184,9 +201,9 @@ void Connection::read_header() {
   parser_->body_limit(shared_.options.max_body_bytes);
   arm(read_timer_, shared_.options.header_s, &Connection::read_expired);
   parsing_ = true;
-  http::async_read_header(
-      socket_, buffer_, *parser_,
-      [self = shared_from_this()](Code code, size_t) { self->header_read(code); });
+  http::async_read_header(wire_, buffer_, *parser_, [self = shared_from_this()](Code code, size_t) {
+    self->header_read(code);
+  });
 }
 
 HttpRequest Connection::head() const {
@@ -196,10 +213,16 @@ HttpRequest Connection::head() const {
   const std::string target(message.target());
   const size_t query = target.find('?');
   request.path = target.substr(0, query);
+  const std::string& root = shared_.options.root_path;
+  if (!root.empty() && request.path.starts_with(root + "/")) request.path.erase(0, root.size());
   if (query != std::string::npos) request.query = target.substr(query + 1);
   request.content_type = std::string(message[http::field::content_type]);
   request.authorization = std::string(message[http::field::authorization]);
   request.request_id = std::string(message["X-Request-Id"]);
+  request.priority = std::string(message["X-Vllm-Priority"]);
+  request.session_id = std::string(message["X-Session-ID"]);
+  request.fairness_id = std::string(message["X-Gateway-Fairness-Id"]);
+  request.client = client_;
   return request;
 }
 
@@ -218,18 +241,43 @@ std::optional<HttpResponse> Connection::unacceptable() const {
   if (!encoding.empty() && encoding != "identity") {
     return plain_error(415, "compressed bodies are not supported");
   }
+  if (auto answer = preflight()) return answer;
   return shared_.callbacks.admit ? shared_.callbacks.admit(head()) : std::nullopt;
+}
+
+std::string Connection::cors_headers() const {
+  const std::vector<std::string>& allowed = shared_.options.allowed_origins;
+  const std::string origin(parser_->get()[http::field::origin]);
+  if (allowed.empty() || origin.empty()) return {};
+  const bool all = std::ranges::find(allowed, "*") != allowed.end();
+  if (!all && std::ranges::find(allowed, origin) == allowed.end()) return {};
+  return "Access-Control-Allow-Origin: " + (all ? "*" : origin) +
+         "\r\nVary: Origin\r\nAccess-Control-Expose-Headers: Retry-After, X-Request-Id\r\n";
+}
+
+// A browser asks whether a page of another origin may call (Fetch standard, CORS preflight).
+std::optional<HttpResponse> Connection::preflight() const {
+  const auto& message = parser_->get();
+  const bool asks = message.method() == http::verb::options && !cors_.empty() &&
+                    message.count(http::field::access_control_request_method) > 0;
+  if (!asks) return std::nullopt;
+  return HttpResponse{.content_type = "text/plain",
+                      .headers = {{"Access-Control-Allow-Methods", "GET, POST, OPTIONS"},
+                                  {"Access-Control-Allow-Headers",
+                                   "Authorization, Content-Type, X-Request-Id, X-Vllm-Priority"},
+                                  {"Access-Control-Max-Age", "600"}}};
 }
 
 void Connection::header_read(Code code) {
   parsing_ = false;
   if (closed_ || lingering_) return lingering_ ? watch() : void();
   if (code) return read_failed(code);
+  cors_ = cors_headers();
   if (const auto refusal = unacceptable()) return refuse(*refusal);
   const auto expect = parser_->get()[http::field::expect];
   const bool wants_continue = boost::beast::iequals(expect, "100-continue");
   if (!wants_continue || parser_->is_done() || buffer_.size() > 0) return read_body();
-  asio::async_write(socket_, asio::buffer(kContinue),
+  asio::async_write(wire_, asio::buffer(kContinue),
                     [self = shared_from_this()](Code error, size_t) {
                       return error ? self->close() : self->read_body();
                     });
@@ -240,7 +288,7 @@ void Connection::read_body() {
   if (parser_->is_done()) return dispatch();
   arm(read_timer_, shared_.options.body_s, &Connection::read_expired);
   parsing_ = true;
-  http::async_read(socket_, buffer_, *parser_,
+  http::async_read(wire_, buffer_, *parser_,
                    [self = shared_from_this()](Code code, size_t) { self->body_read(code); });
 }
 
@@ -277,7 +325,8 @@ void Connection::dispatch() {
   const bool http11 = message.version() == 11;
   const Exchange::Form form{.keep_alive = http11 && message.keep_alive(),
                             .chunked = http11,
-                            .head_only = request.method == "HEAD"};
+                            .head_only = request.method == "HEAD",
+                            .headers = cors_};
   request.body = std::move(message.body());
   parser_.reset();
   current_ =
@@ -293,11 +342,11 @@ void Connection::dispatch() {
 // An answer to what is not, or not yet wholly, a request; nothing more is read from this client.
 void Connection::refuse(const HttpResponse& response) {
   if (closed_ || lingering_ || writing_) return close();
-  out_ = head_text(response, Framing::whole, false) + response.body;
+  out_ = head_text(response, Framing::whole, false, cors_) + response.body;
   lingering_ = true;
   writing_ = true;
   arm(write_timer_, kLinger, &Connection::close);
-  asio::async_write(socket_, asio::buffer(out_), [self = shared_from_this()](Code code, size_t) {
+  asio::async_write(wire_, asio::buffer(out_), [self = shared_from_this()](Code code, size_t) {
     self->writing_ = false;
     return code ? self->close() : self->linger();
   });
@@ -311,7 +360,7 @@ void Connection::flush() {
   out_ = std::move(output.bytes);
   writing_ = true;
   arm(write_timer_, shared_.options.write_s, &Connection::close);
-  asio::async_write(socket_, asio::buffer(out_),
+  asio::async_write(wire_, asio::buffer(out_),
                     [self = shared_from_this()](Code code, size_t) { self->wrote(code); });
 }
 
@@ -338,17 +387,20 @@ void Connection::finished() {
   Code ignored;
   if (!watching_) return buffer_.size() > 0 ? read_header() : watch();
   // The next request has come already: the watching read must give the buffer back first.
-  if (buffer_.size() > 0) socket_.cancel(ignored);
+  if (buffer_.size() > 0) wire_.socket().cancel(ignored);
 }
 
 // Closing at once, with input unread, could destroy the answer on its way: first the client's end
 // is awaited for a while.
 void Connection::linger() {
   lingering_ = true;
-  Code ignored;
-  socket_.shutdown(asio::ip::tcp::socket::shutdown_send, ignored);
   arm(write_timer_, kLinger, &Connection::close);
   read_timer_.cancel();
+  if (wire_.encrypted()) {
+    return wire_.async_farewell([self = shared_from_this()](Code) { self->close(); });
+  }
+  Code ignored;
+  wire_.socket().shutdown(Wire::Socket::shutdown_send, ignored);
   if (parsing_) return;
   buffer_.consume(buffer_.size());
   watch();
@@ -358,7 +410,7 @@ void Connection::close() {
   if (closed_) return;
   closed_ = true;
   Code ignored;
-  socket_.close(ignored);
+  wire_.socket().close(ignored);
   read_timer_.cancel();
   write_timer_.cancel();
   const std::shared_ptr<Exchange> current = std::exchange(current_, nullptr);

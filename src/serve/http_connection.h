@@ -1,7 +1,6 @@
 #pragma once
 
 #include <atomic>
-#include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http/parser.hpp>
@@ -15,6 +14,7 @@
 
 #include "serve/http.h"
 #include "serve/http_server.h"
+#include "serve/wire.h"
 
 namespace octavo::serve {
 
@@ -23,6 +23,7 @@ class Connection;
 // What the connections of a server share. They may outlive neither it nor the io context.
 struct HttpShared {
   HttpOptions options;
+  boost::asio::ssl::context* tls = nullptr;
   HttpCallbacks callbacks;
   std::mutex mutex;  // guards the rest
   std::condition_variable idle;
@@ -37,6 +38,7 @@ class Exchange final : public HttpExchange {
  public:
   struct Form {
     bool keep_alive = false, chunked = false, head_only = false;
+    std::string headers = {};  // more of them, each line ended
   };
   Exchange(std::shared_ptr<Connection> connection, Form form, size_t max_backlog_bytes);
 
@@ -70,7 +72,7 @@ class Exchange final : public HttpExchange {
 // One client's connection. All members belong to its strand, but post_flush() and close_soon().
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
-  Connection(boost::asio::ip::tcp::socket socket, HttpShared& shared);
+  Connection(Wire::Socket socket, HttpShared& shared);
 
   void start();
   void refuse_all(HttpResponse response);  // too many connections: answer without reading
@@ -81,6 +83,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   using Parser = boost::beast::http::request_parser<boost::beast::http::string_body>;
   using Code = boost::system::error_code;
 
+  void greet();
   void watch();
   void watched(Code code, size_t bytes);
   void read_header();
@@ -91,6 +94,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void dispatch();
   HttpRequest head() const;
   std::optional<HttpResponse> unacceptable() const;
+  std::optional<HttpResponse> preflight() const;
+  std::string cors_headers() const;
   void refuse(const HttpResponse& response);
   void flush();
   void wrote(Code code);
@@ -100,13 +105,14 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void arm(boost::asio::steady_timer& timer, double seconds, void (Connection::*expired)());
   void read_expired();
 
-  boost::asio::ip::tcp::socket socket_;
+  Wire wire_;
   HttpShared& shared_;
   boost::asio::steady_timer read_timer_, write_timer_;
   boost::beast::flat_buffer buffer_;
   std::optional<Parser> parser_;
   std::shared_ptr<Exchange> current_;
-  std::string out_;
+  std::string out_, client_;
+  std::string cors_;  // headers for the request at hand
   bool watching_ = false, writing_ = false, lingering_ = false, closed_ = false, last_ = false;
   bool parsing_ = false;  // a read of the parser is outstanding; it owns buffer_ meanwhile
 };

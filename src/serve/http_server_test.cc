@@ -70,6 +70,8 @@ class HttpServerTest : public testing::Test {
 
   static HttpOptions small() {
     return {.port = 0,
+            .root_path = "/behind",
+            .allowed_origins = {"https://page.example"},
             .max_header_bytes = 2048,
             .max_headers = 20,
             .max_body_bytes = 1000,
@@ -170,6 +172,30 @@ TEST_F(HttpServerTest, refuses_what_is_malformed_or_too_large) {
     const std::string head = client.read_until("\r\n\r\n");
     EXPECT_NE(head.find(status), std::string::npos) << text.substr(0, 80) << " -> " << head;
   }
+}
+
+TEST_F(HttpServerTest, lets_pages_of_allowed_origins_call) {
+  Client client(server.port());
+  client.send("GET /a HTTP/1.1\r\nOrigin: https://page.example\r\n\r\n");
+  EXPECT_NE(client.read_until("GET /a ").find("Access-Control-Allow-Origin: https://page.example"),
+            std::string::npos);
+  client.send("GET /b HTTP/1.1\r\nOrigin: https://other.example\r\n\r\n");
+  EXPECT_EQ(client.read_until("GET /b ").find("Access-Control"), std::string::npos);
+  Client preflight(server.port());
+  preflight.send(
+      "OPTIONS /forbidden HTTP/1.1\r\nOrigin: https://page.example\r\n"
+      "Access-Control-Request-Method: POST\r\n\r\n");
+  const std::string answer = preflight.read_all();
+  EXPECT_NE(answer.find(" 200 "), std::string::npos);
+  EXPECT_NE(answer.find("Access-Control-Allow-Headers: Authorization"), std::string::npos);
+}
+
+TEST_F(HttpServerTest, takes_the_prefix_of_a_proxy_off_the_path) {
+  Client client(server.port());
+  client.send("GET /behind/a HTTP/1.1\r\n\r\n");
+  client.read_until("GET /a ");
+  client.send("GET /behindhand HTTP/1.1\r\n\r\n");
+  client.read_until("GET /behindhand ");
 }
 
 TEST_F(HttpServerTest, tells_when_a_client_leaves_an_unanswered_request) {

@@ -103,7 +103,8 @@ void ModelRegistry::want(Entry& entry) {
 Lease ModelRegistry::find_ready(const std::string& name) {
   const std::lock_guard lock(mutex_);
   Entry* entry = find(name);
-  return entry != nullptr && entry->state == State::ready ? lease(*entry) : nullptr;
+  const bool there = entry != nullptr && entry->state == State::ready && !entry->unwanted;
+  return there ? lease(*entry) : nullptr;
 }
 
 void ModelRegistry::acquire(const std::string& name, Answer answer) {

@@ -13,6 +13,7 @@
 namespace octavo::serve {
 namespace {
 
+constexpr size_t kMaxSessionBytes = 128;
 constexpr int64_t kDefaultMaxTokens = 16;  // of /v1/completions, as OpenAI has it
 
 int64_t now_s() {
@@ -31,6 +32,21 @@ std::optional<ApiError> read_priority(const std::string& header, int64_t& priori
   }
   priority = value;
   return std::nullopt;
+}
+
+// No text of the request: it may be private.
+void log_request(const Routes::Call& call, const GenerationPlan& plan) {
+  const SamplingParams& p = plan.sampling.params;
+  size_t tokens = 0;
+  for (const PromptPlan& prompt : plan.prompts) tokens += prompt.ids.size();
+  std::string line = "request " + plan.head.id + " of " + (plan.tenant.empty() ? "-" : plan.tenant);
+  if (!call.request.session_id.empty()) {
+    line += ", session " + call.request.session_id.substr(0, kMaxSessionBytes);
+  }
+  line += ": " + std::to_string(plan.prompts.size()) + " prompts, " + std::to_string(tokens) +
+          " tokens, n " + std::to_string(plan.sampling.n) + ", max_tokens " +
+          std::to_string(p.max_tokens) + ", temperature " + std::to_string(p.temperature);
+  log_line(line);
 }
 
 }  // namespace
@@ -69,6 +85,7 @@ std::optional<HttpResponse> Routes::generate(Call& call, GenerationPlan plan) {
   sampling.tokens_as_ids = sampling.tokens_as_ids || options.tokens_as_ids;
   sampling.include_usage = sampling.include_usage || options.force_include_usage;
   if (options.request_id_headers) plan.headers.emplace_back("X-Request-Id", call.id);
+  if (options.log_requests) log_request(call, plan);
   if (const auto error = call.service.reserve(call, plan)) return error_response(*error);
   call.service.launch(call, std::move(plan));
   return std::nullopt;

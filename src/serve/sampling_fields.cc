@@ -10,6 +10,8 @@ namespace {
 
 constexpr int64_t kMaxInt = std::numeric_limits<int64_t>::max();
 constexpr float kGreedyBelow = 1e-5f, kLowestTemperature = 0.01f;
+constexpr int64_t kMaxBeams = 32;
+constexpr double kMaxLengthPenalty = 100;
 constexpr float kMaxBias = 100;
 constexpr double kLongestTimeout = 7 * 86400;  // seconds
 constexpr double kNoLimit = std::numeric_limits<float>::max();
@@ -98,7 +100,7 @@ void read_counts(Fields& fields, const ServeLimits& limits, SamplingFields& out)
     fields.integer("prompt_logprobs", prompt_logprobs, {0, limits.max_logprobs});
   }
   p.prompt_logprobs = static_cast<int32_t>(prompt_logprobs);
-  if (out.n > 1 && p.temperature == 0) {
+  if (out.n > 1 && p.temperature == 0 && !out.beam_search) {
     fields.fail("n", "n must be 1 when temperature is 0: all choices would be equal");
   }
 }
@@ -138,9 +140,26 @@ void refuse_unsupported(Fields& fields) {
                           "guided_grammar", "prompt_embeds", "logprob_token_ids"}) {
     if (fields.find(key)) fields.fail(key, std::string(key) + " is not supported by this server");
   }
-  bool beam = false;
-  fields.flag("use_beam_search", beam);
-  if (beam) fields.fail("use_beam_search", "beam search is not supported by this server");
+}
+
+// Beam search scores whole sequences, so what draws or streams single tokens has no meaning in it.
+void read_beam(Fields& fields, SamplingFields& out) {
+  fields.flag("use_beam_search", out.beam_search);
+  fields.number("length_penalty", out.length_penalty, {-kMaxLengthPenalty, kMaxLengthPenalty});
+  if (!out.beam_search) return;
+  const SamplingParams& p = out.params;
+  const auto refuse = [&](bool given, const char* key) {
+    if (given) fields.fail(key, std::string(key) + " cannot be used with beam search");
+  };
+  refuse(out.stream, "stream");
+  refuse(p.prompt_logprobs >= 0, "prompt_logprobs");
+  refuse(p.min_tokens > 0, "min_tokens");
+  refuse(!p.logit_bias.empty(), "logit_bias");
+  refuse(!p.allowed_token_ids.empty(), "allowed_token_ids");
+  refuse(!out.bad_words.empty(), "bad_words");
+  if (out.n > kMaxBeams) {
+    fields.fail("n", "n must be at most " + std::to_string(kMaxBeams) + " with beam search");
+  }
 }
 
 void read_names(Fields& fields, SamplingFields& out) {
@@ -165,8 +184,10 @@ void read_sampling(Fields& fields, const ServeLimits& limits, const SamplingDefa
   out.max_tokens = defaults.max_tokens;
   read_distribution(fields, limits, defaults, out.params);
   read_tokens(fields, limits, out);
+  if (const Json* beam = fields.find("use_beam_search")) out.beam_search = *beam == true;
   read_counts(fields, limits, out);
   read_stream(fields, out);
+  read_beam(fields, out);
   read_names(fields, out);
   refuse_unsupported(fields);
 }

@@ -41,7 +41,9 @@ struct SamplingFields {
   bool return_token_ids = false, tokens_as_ids = false;
   std::optional<int64_t> truncate_prompt_tokens = {};
   int64_t priority = 0;
-  float timeout_s = 0;  // 0: none
+  bool beam_search = false;
+  float length_penalty = 1;  // of beam search
+  float timeout_s = 0;       // 0: none
   std::string cache_salt = {}, model = {}, request_id = {};
 };
 

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "serve/beam_generation.h"
 #include "serve/digest.h"
 #include "serve/routes.h"
 
@@ -176,13 +177,22 @@ void Service::launch(Call& call, GenerationPlan plan) {
                               const std::lock_guard lock(mutex_);
                               requests_.erase(place);
                             }};
-  const auto generation =
-      std::make_shared<Generation>(std::move(plan), std::move(seams), std::move(call.exchange));
+  if (plan.sampling.beam_search) {
+    start(place, std::make_shared<BeamGeneration>(std::move(plan), std::move(seams),
+                                                  std::move(call.exchange)));
+  } else {
+    start(place, std::make_shared<Generation>(std::move(plan), std::move(seams),
+                                              std::move(call.exchange)));
+  }
+}
+
+template <class Request>
+void Service::start(uint64_t place, const std::shared_ptr<Request>& request) {
   {
     const std::lock_guard lock(mutex_);
-    requests_[place] = generation;
+    requests_[place] = request;
   }
-  generation->start();
+  request->start();
 }
 
 void Service::count(const HttpRequest& request, int status, Clock::time_point begin) {

@@ -72,6 +72,8 @@ class Service {
   // A place for so many choices in flight, or why there is none.
   std::optional<ApiError> reserve(const Call& call, const GenerationPlan& plan);
   void launch(Call& call, GenerationPlan plan);
+  template <class Request>
+  void start(uint64_t place, const std::shared_ptr<Request>& request);
   std::vector<std::shared_ptr<InFlight>> in_flight();
   void count(const HttpRequest& request, int status, Clock::time_point begin);
   bool stuck();

@@ -18,7 +18,8 @@ class ServiceTest : public testing::Test {
     service.ready();
   }
   static ServiceOptions options() {
-    return {.api_keys = {{.name = "me", .key = "k"}}, .max_queued_requests = 4};
+    return {
+        .api_keys = {{.name = "me", .key = "k"}}, .max_queued_requests = 4, .sse_keep_alive_s = 15};
   }
   static HttpRequest post(std::string path, std::string body) {
     return {.method = "POST",
@@ -190,6 +191,181 @@ TEST_F(ServiceTest, is_not_healthy_when_the_engine_is_stuck) {
   EXPECT_EQ(send({.method = "GET", .path = "/health"})->await().status, 200);
   engine.stalled = 1000;
   EXPECT_EQ(send({.method = "GET", .path = "/health"})->await().status, 503);
+}
+
+TEST_F(ServiceTest, tells_everybody_when_an_engine_is_dead_and_then_asks_to_end) {
+  const auto whole = complete(R"("max_tokens":3)");
+  const auto stream = complete(R"("max_tokens":3,"stream":true)");
+  engine.await_requests(2);
+  engine.say(1, "a");
+  engine.say(2, "a");
+  stream->await_writes(1);
+  const auto now = Service::Clock::now();
+  EXPECT_EQ(service.tick(now), Service::Verdict::well);
+  engine.stalled = 1000;
+  EXPECT_EQ(service.tick(now), Service::Verdict::well);
+  EXPECT_EQ(whole->await().status, 500);
+  EXPECT_NE(stream->await().body.find("makes no progress"), std::string::npos);
+  EXPECT_EQ(send({.method = "GET", .path = "/health/live"})->await().status, 503);
+  EXPECT_EQ(service.tick(now + std::chrono::seconds(6)), Service::Verdict::dead);
+}
+
+TEST_F(ServiceTest, silent_streams_get_comments) {
+  const auto waiting = complete(R"("max_tokens":3,"stream":true)");
+  engine.await_requests(1);
+  service.tick(Service::Clock::now() + std::chrono::seconds(20));
+  waiting->await_writes(1);
+  engine.say(1, "a", Finish::length);
+  const std::string body = waiting->await().body;
+  EXPECT_TRUE(body.starts_with(": keep-alive\n\ndata: {")) << body;
+}
+
+TEST_F(ServiceTest, a_deadline_without_a_token_is_a_504_and_with_one_a_finish_reason) {
+  const auto nothing = complete(R"("max_tokens":3,"timeout":5)");
+  engine.await_requests(1);
+  EXPECT_GT(engine.requests[0].deadline_s, 0);
+  EXPECT_LE(engine.requests[0].deadline_s, 5);
+  engine.say(1, "", Finish::timeout);
+  EXPECT_EQ(nothing->await().status, 504);
+  const auto some = complete(R"("max_tokens":3,"timeout":5)");
+  engine.await_requests(2);
+  engine.say(2, "ab");
+  engine.say(2, "", Finish::timeout);
+  const Json json = Json::parse(some->await().body);
+  EXPECT_EQ(json["choices"][0]["finish_reason"], "timeout");
+  EXPECT_EQ(json["choices"][0]["text"], "ab");
+}
+
+TEST_F(ServiceTest, an_overloaded_engine_is_a_503_and_a_key_over_its_limit_a_429) {
+  engine.full = Overload{.limit = "max-num-queued-tokens", .reason = "full", .retry_after_s = 7.2};
+  const HttpResponse busy = complete(R"("n":1)")->await();
+  EXPECT_EQ(busy.status, 503);
+  EXPECT_EQ(busy.headers.at(0), (std::pair<std::string, std::string>("Retry-After", "8")));
+  engine.full->scope = Refused::tenant;
+  EXPECT_EQ(complete(R"("n":1)")->await().status, 429);
+  engine.full.reset();
+  const std::string text = send({.method = "GET", .path = "/metrics"})->await().body;
+  EXPECT_NE(text.find("reason=\"key_limit\"} 1\n"), std::string::npos);
+  EXPECT_NE(text.find("octavo:key_refused_total{key=\"me\"} 1\n"), std::string::npos);
+}
+
+TEST_F(ServiceTest, headers_of_gateways_set_priority) {
+  HttpRequest request = post("/v1/completions", R"({"prompt":"ab","priority":3})");
+  request.priority = "-4";
+  const auto exchange = send(request);
+  engine.await_requests(1);
+  EXPECT_EQ(engine.requests[0].priority, -4);
+  EXPECT_EQ(engine.requests[0].tenant, "me");
+  engine.say(1, "a", Finish::length);
+  exchange->await();
+  request.priority = "soon";
+  EXPECT_EQ(send(request)->await().status, 400);
+}
+
+TEST_F(ServiceTest, only_administrators_load_and_unload) {
+  EXPECT_EQ(service.admit(post("/models/unload", "{}"))->status, 403);
+}
+
+TEST_F(ServiceTest, routes_of_later_say_what_is_wrong_before_what_is_missing) {
+  EXPECT_EQ(send(post("/v1/responses", R"({"input":5})"))->await().status, 400);
+  EXPECT_EQ(send(post("/v1/responses", R"({"input":"x"})"))->await().status, 501);
+  EXPECT_EQ(send(post("/v1/messages", R"({"max_tokens":0,"messages":[]})"))->await().status, 400);
+  EXPECT_EQ(send(post("/v1/embeddings", R"({"input":"x"})"))->await().status, 400);
+}
+
+TEST_F(ServiceTest, beams_are_asked_token_by_token) {
+  const auto exchange = complete(R"("n":2,"use_beam_search":true,"max_tokens":2,"temperature":0)");
+  const auto next = [](std::vector<std::pair<char, float>> top) {
+    Event event;
+    event.tokens = {static_cast<unsigned char>(top.front().first)};
+    PositionLogprobs position;
+    for (const auto& [c, logprob] : top) {
+      position.top.push_back({.id = static_cast<unsigned char>(c), .logprob = logprob, .rank = 1});
+    }
+    event.logprobs = {position};
+    event.finish = Finish::length;
+    return event;
+  };
+  engine.await_requests(1);
+  EXPECT_EQ(engine.requests[0].sampling.max_tokens, 1);
+  EXPECT_EQ(engine.requests[0].sampling.logprobs, 4);
+  engine.tell(1, next({{'x', -1}, {'y', -1.5f}}));
+  engine.await_requests(3);
+  EXPECT_EQ(engine.requests[1].prompt, (std::vector<TokenId>{'a', 'b', 'x'}));
+  engine.tell(2, next({{'1', -2}, {'2', -3}}));
+  engine.tell(3, next({{'3', -0.1f}, {'4', -3}}));
+  const Json json = Json::parse(exchange->await().body);
+  EXPECT_EQ(json["choices"][0]["text"], "y3");
+  EXPECT_EQ(json["choices"][1]["text"], "x1");
+  EXPECT_EQ(json["usage"]["completion_tokens"], 4);
+}
+
+// Two models, two keys.
+class TwoModelsTest : public ServiceTest {
+ protected:
+  TwoModelsTest()
+      : both({.api_keys = {{.name = "me", .key = "k"},
+                           {.name = "you", .key = "l"},
+                           {.name = "boss", .key = "root", .admin = true}}},
+             {fake_servable("one", engine), fake_servable("two", other)}) {
+    both.models().load_now(0);
+    both.ready();
+  }
+  HttpResponse ask(HttpRequest request, std::string key = "k") {
+    auto exchange = std::make_shared<FakeExchange>();
+    request.authorization = "Bearer " + key;
+    if (auto refusal = both.admit(request)) return *refusal;
+    both.handle(std::move(request), exchange);
+    return exchange->await();
+  }
+
+  FakeEngine other;
+  Service both;
+};
+
+TEST_F(TwoModelsTest, a_request_waits_for_its_model) {
+  auto exchange = std::make_shared<FakeExchange>();
+  both.handle(post("/v1/completions", R"({"model":"two","prompt":"ab"})"), exchange);
+  other.await_requests(1);
+  other.say(1, "hi", Finish::length);
+  const Json json = Json::parse(exchange->await().body);
+  EXPECT_EQ(json["model"], "two");
+  const std::string text = ask({.method = "GET", .path = "/metrics"}).body;
+  EXPECT_NE(text.find("vllm:num_requests_running{model_name=\"one\",engine=\"0\"} 0\n"),
+            std::string::npos);
+  EXPECT_NE(text.find("vllm:generation_tokens_total{model_name=\"two\",engine=\"0\"} 2\n"),
+            std::string::npos);
+  EXPECT_EQ(text.find("# TYPE vllm:num_requests_running"),
+            text.rfind("# TYPE vllm:num_requests_running"));
+}
+
+TEST_F(TwoModelsTest, models_tell_their_state_and_come_and_go) {
+  const auto state = [&](size_t model) {
+    return Json::parse(ask({.method = "GET", .path = "/v1/models"}).body)["data"][model]["state"];
+  };
+  EXPECT_EQ(state(0), "ready");
+  EXPECT_EQ(state(1), "unloaded");
+  EXPECT_EQ(ask(post("/models/load", R"({"model":"two"})"), "root").status, 202);
+  EXPECT_EQ(ask(post("/models/load", R"({"model":"three"})"), "root").status, 404);
+  EXPECT_EQ(ask(post("/models/load", R"({"model":"two"})"), "k").status, 403);
+  EXPECT_EQ(ask(post("/tokenize", R"({"model":"two","prompt":"x"})")).status, 200);  // waits
+  EXPECT_EQ(state(1), "ready");
+  EXPECT_EQ(ask(post("/models/unload", R"({"model":"two"})"), "root").status, 202);
+}
+
+TEST_F(TwoModelsTest, keys_share_no_prefixes) {
+  const std::string body = R"({"prompt":"ab","cache_salt":"s"})";
+  for (const char* key : {"k", "l"}) {
+    auto exchange = std::make_shared<FakeExchange>();
+    HttpRequest request = post("/v1/completions", body);
+    request.authorization = std::string("Bearer ") + key;
+    both.handle(std::move(request), exchange);
+    const size_t place = *key == 'k' ? 1 : 2;
+    engine.await_requests(place);
+    engine.say(place, "a", Finish::length);
+    exchange->await();
+  }
+  EXPECT_NE(engine.requests[0].cache_salt, engine.requests[1].cache_salt);
 }
 
 TEST_F(ServiceTest, tokenizes_and_back) {
