@@ -19,6 +19,8 @@ const char* name_of(Finish finish) {
       return "abort";
     case Finish::error:
       return "error";
+    case Finish::repetition:
+      return "repetition";
     case Finish::timeout:
       return "timeout";
     case Finish::rejected:

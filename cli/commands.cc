@@ -14,6 +14,7 @@ constexpr Command kCommands[] = {
     {"dequantize", "a quantized model as a dense one", add_dequantize},
     {"export", "a quantized model in another layout", add_export},
     {"eval", "measure a model, alone or against a baseline", add_eval},
+    {"bench", "measure a model against the machine's limits, or a server under load", add_bench},
     {"render", "chat templates with given variables (JSONL)", add_render},
     {"logits", "the scores of every position, as safetensors", add_logits},
     {"completion", "shell completion script or manual page", add_completion},

@@ -171,6 +171,7 @@ EngineOptions engine_options(const Options& options, const ModelSpec& spec,
   EngineOptions engine;
   engine.max_model_len = std::min(limit, longest);
   engine.max_num_seqs = std::min<int64_t>(kMaxBatch, static_cast<int64_t>(prompts.size()));
+  engine.max_queued_requests = engine.max_queued_tokens = 0;  // all prompts are submitted at once
   return engine;
 }
 

@@ -8,6 +8,7 @@ set(CMAKE_POSITION_INDEPENDENT_CODE ON)
 option(OCTAVO_TESTS "Build the test programs" ON)
 option(OCTAVO_BENCH "Build the programs of bench/" OFF)
 option(OCTAVO_FUZZ "Build the libFuzzer targets (clang only)" OFF)
+option(OCTAVO_KERNELS_ONLY "Build the kernels and their tests alone, as a cross build does" OFF)
 set(OCTAVO_SANITIZE "" CACHE STRING "Sanitizers, as given to -fsanitize=")
 
 find_program(OCTAVO_CCACHE ccache)
@@ -17,8 +18,13 @@ endif()
 
 find_package(Threads REQUIRED)
 if(OCTAVO_TESTS)
-  find_package(GTest REQUIRED)
   enable_testing()
+  if(CMAKE_CROSSCOMPILING)
+    # The installed library is the build machine's; Debian ships the source beside it.
+    add_subdirectory(/usr/src/googletest/googletest googletest EXCLUDE_FROM_ALL SYSTEM)
+  else()
+    find_package(GTest REQUIRED)
+  endif()
 endif()
 
 add_library(octavo_flags INTERFACE)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 ROOT = (Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent.parent).resolve()
 ORDER = [["base"], ["text"], ["grammar"], ["tensor"], ["io"], ["ops"], ["cpu", "gpu", "opencl"], ["dist"], ["model"], ["cache"],
-         ["engine"], ["quant", "train", "eval", "serve"]]
+         ["engine"], ["quant", "train", "eval", "serve", "measure"]]
 RANK = {folder: rank for rank, folders in enumerate(ORDER) for folder in folders}
 BACKENDS = set(ORDER[6])
 SOURCES = ("*.h", "*.cc", "*.cu")

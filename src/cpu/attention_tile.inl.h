@@ -63,8 +63,7 @@ inline void with_rows(int64_t rows, Body body) {
 inline void fetch(const float* lanes) {
   constexpr int64_t kLineLanes = 16;
   OCTAVO_UNROLL
-  for (int64_t i = 0; i < 2 * kLanes; i += kLineLanes)
-    _mm_prefetch(reinterpret_cast<const char*>(lanes + i), _MM_HINT_T1);
+  for (int64_t i = 0; i < 2 * kLanes; i += kLineLanes) fetch_line(lanes + i);
 }
 
 // scores[row][0..32) = query[row] · keys of a block, both [head_dim / kPack][32] lanes as is the

@@ -8,6 +8,7 @@ namespace octavo::cpu::avx512 {
 namespace {
 
 #include "cpu/simd_avx512.inl.h"
+#include "cpu/simd_x86.inl.h"
 //
 #include "cpu/math.inl.h"
 #include "cpu/vectors.inl.h"

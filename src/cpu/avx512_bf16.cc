@@ -7,6 +7,7 @@ namespace octavo::cpu::avx512_bf16 {
 namespace {
 
 #include "cpu/simd_avx512.inl.h"
+#include "cpu/simd_x86.inl.h"
 //
 #include "cpu/math.inl.h"
 //

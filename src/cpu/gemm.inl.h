@@ -32,15 +32,7 @@ struct GemmLines {
 template <int64_t Width>
 inline void pack_four(const float* from, int64_t stride, int64_t depth, float* to) {
   int64_t i = 0;
-  for (; i + 4 <= depth; i += 4) {
-    __m128 a = _mm_loadu_ps(from + i), b = _mm_loadu_ps(from + stride + i);
-    __m128 c = _mm_loadu_ps(from + 2 * stride + i), d = _mm_loadu_ps(from + 3 * stride + i);
-    _MM_TRANSPOSE4_PS(a, b, c, d);
-    _mm_storeu_ps(to + i * Width, a);
-    _mm_storeu_ps(to + (i + 1) * Width, b);
-    _mm_storeu_ps(to + (i + 2) * Width, c);
-    _mm_storeu_ps(to + (i + 3) * Width, d);
-  }
+  for (; i + 4 <= depth; i += 4) turn_four(from + i, stride, to + i * Width, Width);
   for (; i < depth; ++i) {
     for (int64_t line = 0; line < 4; ++line) to[i * Width + line] = from[line * stride + i];
   }

@@ -6,7 +6,7 @@
 // laid over `table`. All keep matrices in the panels of cpu/panels.h. REQUIRES: the features named.
 //
 // Order of additions of one output, the same for every number of rows and threads:
-//   avx2, avx512   one chain of fused multiply-adds over k, in float;
+//   avx2, avx512, neon  one chain of fused multiply-adds over k, in float;
 //   avx512_bf16    one chain of vdpbf16ps over pairs of k (Compute::bf16: dense bf16 and codes);
 //   amx            one chain of tdpbf16ps over 32 k.
 //   codes          such a chain a group, then total += scale · (chain - zero · sum of the group's
@@ -19,5 +19,6 @@ Ops overlay_matmul_avx512(Ops table);
 Ops overlay_matmul_avx512_vnni(Ops table);
 Ops overlay_matmul_avx512_bf16(Ops table);
 Ops overlay_matmul_amx(Ops table);
+Ops overlay_matmul_neon(Ops table);
 
 }  // namespace octavo::cpu

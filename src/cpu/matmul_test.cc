@@ -7,7 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "cpu/features.h"
+#include "cpu/cpu.h"
+#include "cpu/features_levels.h"
 #include "cpu/random_weight.h"
 
 namespace octavo::cpu {
@@ -15,15 +16,12 @@ namespace {
 
 std::vector<Ops> tables() {
   std::vector<Ops> all;
-  const auto add = [&](const char* name, Ops table) {
-    table.name = name;
-    all.push_back(table);
-  };
   const Features machine = detect();
-  if (machine.avx2) add("avx2", overlay_matmul_avx2(reference::ops()));
-  if (machine.avx512) add("avx512", overlay_matmul_avx512(reference::ops()));
-  if (machine.avx512_bf16) add("avx512-bf16", overlay_matmul_avx512_bf16(reference::ops()));
-  if (machine.amx) add("amx", overlay_matmul_amx(reference::ops()));
+  for (const Level& level : levels().subspan(1)) {
+    if (!offers(machine, level.features)) continue;
+    all.push_back(ops(level.features));
+    all.back().name = level.name;
+  }
   return all;
 }
 

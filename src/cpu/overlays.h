@@ -16,4 +16,8 @@ namespace avx512_bf16 {
 Ops overlay(Ops table);  // attention over bf16 keys and values
 }
 
+namespace neon {
+Ops overlay(Ops table);
+}
+
 }  // namespace octavo::cpu

@@ -1,7 +1,5 @@
 #include "cpu/panels.h"
 
-#include <emmintrin.h>
-
 #include <algorithm>
 #include <array>
 #include <bit>
@@ -189,23 +187,22 @@ void spread(const std::byte* words, int64_t count, std::byte* panel, int64_t row
 // Words of four bytes of four source rows, spread over `count` B rows from `panel`, four columns
 // each: a transposition in registers, 4 by 4.
 void spread_four(const std::array<const std::byte*, 4>& words, int64_t count, std::byte* panel) {
+  typedef uint32_t Quad __attribute__((vector_size(16)));
   constexpr int64_t kRowBytes = kPanel * 4;
   int64_t i = 0;
   for (; i + 4 <= count; i += 4) {
-    const auto quad = [&](int n) {
-      return _mm_loadu_si128(reinterpret_cast<const __m128i*>(words[n] + 4 * i));
+    const auto quad = [&](size_t n) { return load<Quad>(words[n] + 4 * i, 0); };
+    const auto put = [&](int64_t row, Quad columns) {
+      store(panel + (i + row) * kRowBytes, 0, columns);
     };
-    const __m128i low01 = _mm_unpacklo_epi32(quad(0), quad(1)),
-                  low23 = _mm_unpacklo_epi32(quad(2), quad(3)),
-                  high01 = _mm_unpackhi_epi32(quad(0), quad(1)),
-                  high23 = _mm_unpackhi_epi32(quad(2), quad(3));
-    const auto put = [&](int row, __m128i columns) {
-      _mm_storeu_si128(reinterpret_cast<__m128i*>(panel + (i + row) * kRowBytes), columns);
-    };
-    put(0, _mm_unpacklo_epi64(low01, low23));
-    put(1, _mm_unpackhi_epi64(low01, low23));
-    put(2, _mm_unpacklo_epi64(high01, high23));
-    put(3, _mm_unpackhi_epi64(high01, high23));
+    const Quad low01 = __builtin_shufflevector(quad(0), quad(1), 0, 4, 1, 5),
+               low23 = __builtin_shufflevector(quad(2), quad(3), 0, 4, 1, 5),
+               high01 = __builtin_shufflevector(quad(0), quad(1), 2, 6, 3, 7),
+               high23 = __builtin_shufflevector(quad(2), quad(3), 2, 6, 3, 7);
+    put(0, __builtin_shufflevector(low01, low23, 0, 1, 4, 5));
+    put(1, __builtin_shufflevector(low01, low23, 2, 3, 6, 7));
+    put(2, __builtin_shufflevector(high01, high23, 0, 1, 4, 5));
+    put(3, __builtin_shufflevector(high01, high23, 2, 3, 6, 7));
   }
   for (; i < count; ++i) {
     for (int64_t n = 0; n < 4; ++n)

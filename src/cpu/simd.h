@@ -11,6 +11,9 @@
 // then the loops. Partial vectors take the same instructions as whole ones, so an element's bits do
 // not depend on where a row was cut.
 
+#if defined(__aarch64__)
+#include <arm_neon.h>
+#else
 // GCC 12 takes the "undefined" operand inside its own AVX-512 intrinsics for a variable without a
 // value (GCC bug 105593).
 #if !defined(__clang__)
@@ -21,6 +24,7 @@
 #include <immintrin.h>
 #if !defined(__clang__)
 #pragma GCC diagnostic pop
+#endif
 #endif
 
 #include <algorithm>

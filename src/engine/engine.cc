@@ -45,6 +45,17 @@ void Engine::abort(RequestId id) { state_->loop.abort(id); }
 
 void Engine::drain(double timeout_s) { state_->loop.drain(timeout_s); }
 
+std::optional<Overload> Engine::overload(const std::string& tenant, int64_t requests,
+                                         int64_t prompt_tokens) const {
+  return state_->loop.overload(tenant, requests, prompt_tokens);
+}
+
+bool Engine::reset_prefix_cache(Running running) {
+  return state_->loop.reset_prefix_cache(running);
+}
+
+EngineSnapshot Engine::snapshot(double wait_s) const { return state_->loop.snapshot(wait_s); }
+
 EngineStats Engine::stats() const { return state_->loop.stats(); }
 
 const EngineOptions& Engine::options() const { return state_->loop.options(); }

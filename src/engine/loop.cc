@@ -23,6 +23,7 @@ Event rejection(Refusal refusal, bool overloaded) {
   event.reason = std::move(refusal.reason);
   event.param = std::move(refusal.param);
   event.overloaded = overloaded;
+  event.refused = overloaded ? Refused::engine : Refused::bad_request;
   return event;
 }
 
@@ -193,6 +194,18 @@ void EngineLoop::drain(double timeout_s) {
   mail_.abort_all = true;
   has_mail_.notify_one();
   is_idle_.wait(lock, done);
+}
+
+std::optional<Overload> EngineLoop::overload(const std::string&, int64_t, int64_t) const {
+  return std::nullopt;
+}
+
+bool EngineLoop::reset_prefix_cache(Engine::Running) { return false; }
+
+EngineSnapshot EngineLoop::snapshot(double) const {
+  EngineSnapshot snapshot;
+  snapshot.stats = stats();
+  return snapshot;
 }
 
 EngineStats EngineLoop::stats() const {

@@ -34,6 +34,10 @@ class EngineLoop {
   RequestId submit(Request request, EventSink sink);
   void abort(RequestId id);
   void drain(double timeout_s);
+  std::optional<Overload> overload(const std::string& tenant, int64_t requests,
+                                   int64_t prompt_tokens) const;
+  bool reset_prefix_cache(Engine::Running running);
+  EngineSnapshot snapshot(double wait_s) const;
   EngineStats stats() const;
   double stalled_s() const;
   const EngineOptions& options() const { return options_; }

@@ -21,6 +21,8 @@ std::string finish_name(Finish finish) {
       return "length";
     case Finish::abort:
       return "abort";
+    case Finish::repetition:
+      return "repetition";
     case Finish::timeout:
       return "timeout";
     case Finish::error:

@@ -14,6 +14,11 @@ class EnginePort {
   virtual RequestId submit(Request request, EventSink sink) = 0;
   virtual void abort(RequestId id) = 0;
   virtual EngineStats stats() const = 0;
+  virtual EngineSnapshot snapshot() const {
+    EngineSnapshot snapshot;
+    snapshot.stats = stats();
+    return snapshot;
+  }
   virtual double stalled_s() const = 0;
   virtual const EngineOptions& options() const = 0;
 };
@@ -26,6 +31,7 @@ class RealEngine final : public EnginePort {
   }
   void abort(RequestId id) override { engine_.abort(id); }
   EngineStats stats() const override { return engine_.stats(); }
+  EngineSnapshot snapshot() const override { return engine_.snapshot(); }
   double stalled_s() const override { return engine_.stalled_s(); }
   const EngineOptions& options() const override { return engine_.options(); }
 

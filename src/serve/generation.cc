@@ -191,12 +191,19 @@ void Generation::measure(Child& child, const Arrived& arrived, int64_t tokens) {
 void Generation::measure_end(Child& child, const Arrived& arrived, const std::string& reason) {
   if (std::exchange(child.measured, true) || arrived.event.finish == Finish::rejected) return;
   const Event& event = arrived.event;
+  RequestId id = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    id = running_[arrived.child];
+  }
   seams_.metrics.ended(
-      {.reason = reason,
+      {.id = id,
+       .reason = reason,
        .e2e_s = seconds(arrived.time - arrival_),
        .queue_s = event.queue_s,
        .prefill_s = event.prefill_s,
        .decode_s = event.decode_s,
+       .preempted_s = event.preempted_s,
        .prompt_tokens = static_cast<int64_t>(plan_.prompts[child.prompt].ids.size()),
        .generated_tokens = child.choice->tokens(),
        .cached_tokens = child.cached});

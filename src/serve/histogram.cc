@@ -35,6 +35,12 @@ void Histogram::write(const std::string& name, const std::string& labels, std::s
   out += name + "_count{" + labels + "} " + std::to_string(total) + "\n";
 }
 
+std::vector<uint64_t> Histogram::counts() const {
+  std::vector<uint64_t> counts;
+  for (const auto& count : counts_) counts.push_back(count.load(std::memory_order_relaxed));
+  return counts;
+}
+
 double Histogram::mean() const {
   uint64_t total = 0;
   for (const auto& count : counts_) total += count.load(std::memory_order_relaxed);

@@ -18,6 +18,8 @@ class Histogram {
   void observe(double value, uint64_t times = 1);
   // Appends NAME_bucket, NAME_sum and NAME_count lines with `labels` (a="b",...).
   void write(const std::string& name, const std::string& labels, std::string& out) const;
+  const std::vector<double>& bounds() const { return bounds_; }
+  std::vector<uint64_t> counts() const;  // one a bound and one above
   // Mean of all values; 0 when there is none.
   double mean() const;
 

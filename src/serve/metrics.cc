@@ -6,6 +6,8 @@
 #include <utility>
 #include <vector>
 
+#include "serve/engine_state.h"
+
 namespace octavo::serve {
 namespace {
 
@@ -59,7 +61,9 @@ Metrics::Metrics(std::string model_name, int64_t max_model_len)
       params_max_tokens_(one_two_five(static_cast<double>(max_model_len))),
       computed_(one_two_five(static_cast<double>(max_model_len))),
       iteration_(iteration_bounds()),
-      n_({1, 2, 5, 10, 20}) {
+      n_({1, 2, 5, 10, 20}),
+      fine_ttft_(fine_latency_bounds()),
+      fine_itl_(fine_latency_bounds()) {
   for (const char* reason : {"stop", "length", "abort", "error", "repetition", "timeout"}) {
     success_[reason] = 0;
   }
@@ -81,16 +85,31 @@ void Metrics::prompt_done(int64_t prompt_tokens, int64_t cached_tokens) {
   cached_tokens_ += cached_tokens;
 }
 
-void Metrics::first_token(double since_arrival_s) { ttft_.observe(since_arrival_s); }
+void Metrics::first_token(double since_arrival_s) {
+  ttft_.observe(since_arrival_s);
+  fine_ttft_.observe(since_arrival_s);
+}
 
 void Metrics::next_tokens(double gap_s, int64_t count) {
   if (count < 1) return;
-  itl_.observe(gap_s / static_cast<double>(count), static_cast<uint64_t>(count));
+  const double each_s = gap_s / static_cast<double>(count);
+  itl_.observe(each_s, static_cast<uint64_t>(count));
+  fine_itl_.observe(each_s, static_cast<uint64_t>(count));
 }
 
 void Metrics::generated(int64_t tokens) { generation_tokens_ += tokens; }
 
 void Metrics::ended(const Ending& ending) {
+  recent_.add({.id = ending.id,
+               .reason = ending.reason,
+               .when = std::chrono::steady_clock::now(),
+               .queue_s = ending.queue_s,
+               .prefill_s = ending.prefill_s,
+               .decode_s = ending.decode_s,
+               .preempted_s = ending.preempted_s,
+               .prompt_tokens = ending.prompt_tokens,
+               .cached_tokens = ending.cached_tokens,
+               .generated_tokens = ending.generated_tokens});
   {
     const std::lock_guard lock(mutex_);
     ++success_[ending.reason];

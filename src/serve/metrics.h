@@ -9,6 +9,7 @@
 
 #include "octavo/engine.h"
 #include "serve/histogram.h"
+#include "serve/recent_requests.h"
 
 namespace octavo::serve {
 
@@ -27,8 +28,9 @@ class Metrics {
   void generated(int64_t tokens);
 
   struct Ending {
+    RequestId id = 0;
     std::string reason = {};
-    double e2e_s = 0, queue_s = 0, prefill_s = 0, decode_s = 0;
+    double e2e_s = 0, queue_s = 0, prefill_s = 0, decode_s = 0, preempted_s = 0;
     int64_t prompt_tokens = 0, generated_tokens = 0, cached_tokens = 0;
   };
   void ended(const Ending& ending);
@@ -40,6 +42,11 @@ class Metrics {
 
   std::string text(const EngineStats& stats, const EngineOptions& options) const;
 
+  // For the engine view: the latest requests, and latencies in finer steps than dashboards have.
+  const RecentRequests& recent() const { return recent_; }
+  const Histogram& fine_ttft() const { return fine_ttft_; }
+  const Histogram& fine_itl() const { return fine_itl_; }
+
  private:
   void write_engine(const EngineStats& stats, const EngineOptions& options, std::string& out) const;
   void write_counters(const EngineStats& stats, std::string& out) const;
@@ -49,6 +56,8 @@ class Metrics {
   const std::string labels_;
   Histogram ttft_, itl_, tpot_, e2e_, queue_, inference_, prefill_, decode_;
   Histogram prompt_, generation_, max_generation_, params_max_tokens_, computed_, iteration_, n_;
+  Histogram fine_ttft_, fine_itl_;
+  RecentRequests recent_;
   std::atomic<int64_t> prompt_tokens_{0}, generation_tokens_{0}, cached_tokens_{0};
   std::atomic<int64_t> seen_steps_{0};
   mutable std::mutex mutex_;  // guards the maps

@@ -11,6 +11,7 @@
 #include "serve/auth.h"
 #include "serve/chat_request.h"
 #include "serve/completion_request.h"
+#include "serve/engine_state.h"
 #include "serve/service.h"
 #include "serve/web_page.h"
 
@@ -20,6 +21,7 @@ namespace {
 constexpr int64_t kDefaultMaxTokens = 16;  // of /v1/completions, as OpenAI has it
 constexpr size_t kMaxTokenizeBytes = size_t{8} << 20, kMaxDetokenize = size_t{1} << 20;
 constexpr size_t kMaxIdBytes = 128;
+constexpr std::string_view kOneModel = "/v1/models/", kWebFiles = "/web/";
 
 HttpResponse json_response(const Json& json) { return {.body = to_line(json)}; }
 
@@ -109,6 +111,7 @@ struct Routes {
   static const Route* find(std::string_view method, std::string_view path, bool& path_known);
 
   static std::optional<HttpResponse> page(Service&, const HttpRequest&, const Exchange&);
+  static std::optional<HttpResponse> engine_state(Service&, const HttpRequest&, const Exchange&);
   static std::optional<HttpResponse> health(Service&, const HttpRequest&, const Exchange&);
   static std::optional<HttpResponse> version(Service&, const HttpRequest&, const Exchange&);
   static std::optional<HttpResponse> load(Service&, const HttpRequest&, const Exchange&);
@@ -131,6 +134,8 @@ const std::vector<Routes::Route>& Routes::table() {
   using enum Where;
   static const std::vector<Route> routes = {
       {"GET", "/", open, io_thread, page},
+      {"GET", "/web/", open, io_thread, page},
+      {"GET", "/engine/state", key, worker, engine_state},
       {"GET", "/health", open, io_thread, health},
       {"GET", "/ping", open, io_thread, health},
       {"POST", "/ping", open, io_thread, health},
@@ -149,8 +154,9 @@ const std::vector<Routes::Route>& Routes::table() {
 
 const Routes::Route* Routes::find(std::string_view method, std::string_view path,
                                   bool& path_known) {
-  constexpr std::string_view kOneModel = "/v1/models/";
-  if (path.starts_with(kOneModel) && path.size() > kOneModel.size()) path = kOneModel;
+  for (const std::string_view folder : {kOneModel, kWebFiles}) {
+    if (path.starts_with(folder) && path.size() > folder.size()) path = folder;
+  }
   for (const Route& route : table()) {
     if (route.path != path) continue;
     path_known = true;
@@ -159,13 +165,25 @@ const Routes::Route* Routes::find(std::string_view method, std::string_view path
   return nullptr;
 }
 
-std::optional<HttpResponse> Routes::page(Service&, const HttpRequest&, const Exchange&) {
-  return HttpResponse{.content_type = "text/html; charset=utf-8",
-                      .body = std::string(web_page()),
-                      .headers = {{"Content-Security-Policy",
-                                   "default-src 'none'; style-src 'unsafe-inline'; "
-                                   "script-src 'unsafe-inline'; connect-src 'self'"},
-                                  {"X-Content-Type-Options", "nosniff"}}};
+std::optional<HttpResponse> Routes::page(Service&, const HttpRequest& request, const Exchange&) {
+  const bool root = request.path == "/";
+  return web_page(root ? "page.html" : std::string_view(request.path).substr(kWebFiles.size()));
+}
+
+std::optional<HttpResponse> Routes::engine_state(Service& service, const HttpRequest&,
+                                                 const Exchange&) {
+  const Service::Ready& ready = *service.ready_;
+  Json json{{"version", OCTAVO_VERSION}, {"models", Json::array()}};
+  const EngineSnapshot snapshot = ready.engine.snapshot();
+  json["models"].push_back(engine_state_json({.name = ready.model->names.front(),
+                                              .snapshot = snapshot,
+                                              .options = ready.engine.options(),
+                                              .stalled_s = ready.engine.stalled_s(),
+                                              .ended = ready.metrics.recent().all(),
+                                              .now = std::chrono::steady_clock::now(),
+                                              .first_token = ready.metrics.fine_ttft(),
+                                              .between_tokens = ready.metrics.fine_itl()}));
+  return json_response(json);
 }
 
 std::optional<HttpResponse> Routes::health(Service& service, const HttpRequest&, const Exchange&) {
@@ -212,8 +230,7 @@ std::optional<HttpResponse> Routes::models(Service& service, const HttpRequest&,
 std::optional<HttpResponse> Routes::one_model(Service& service, const HttpRequest& request,
                                               const Exchange&) {
   const ServedModel& model = *service.ready_->model;
-  const std::string name =
-      percent_decoded(request.path.substr(std::string_view("/v1/models/").size()));
+  const std::string name = percent_decoded(request.path.substr(kOneModel.size()));
   if (const auto error = check_model(model, name)) return error_response(*error);
   return json_response(model_json(model, name));
 }

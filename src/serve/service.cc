@@ -80,7 +80,11 @@ void Service::launch(GenerationPlan plan, std::shared_ptr<HttpExchange> exchange
 void Service::count(const HttpRequest& request, int status) {
   if (phase_ == Phase::loading) return;
   const bool one_model = request.path.starts_with("/v1/models/");
-  ready_->metrics.http(one_model ? "/v1/models/{model}" : request.path, request.method, status);
+  const bool web = request.path.starts_with("/web/");
+  ready_->metrics.http(one_model ? "/v1/models/{model}"
+                       : web     ? "/web/{file}"
+                                 : request.path,
+                       request.method, status);
 }
 
 }  // namespace octavo::serve

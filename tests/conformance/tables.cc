@@ -7,18 +7,14 @@
 #include <limits>
 
 #include "cpu/cpu.h"
-#include "octavo/error.h"
+#include "cpu/features_levels.h"
 
 namespace octavo::conformance {
 
 std::vector<std::string> levels() {
   std::vector<std::string> found;
-  for (const char* name : {"reference", "avx2", "avx512", "avx512-vnni", "avx512-bf16", "amx"}) {
-    try {
-      cpu::limit(cpu::detect(), name);
-      found.emplace_back(name);
-    } catch (const Error&) {  // not on this machine
-    }
+  for (const cpu::Level& level : cpu::levels()) {
+    if (cpu::offers(cpu::detect(), level.features)) found.emplace_back(level.name);
   }
   return found;
 }
