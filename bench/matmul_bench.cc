@@ -198,14 +198,15 @@ Compute compute_of(const std::string& name) {
 }
 
 // Copies of one matrix, together more than the caches and the time slices of neighbours can hide.
-std::vector<OwnedWeight> copies(const Ops& ops, const Format& format, const Shape& shape,
-                                int64_t rows, Compute compute, bool symmetric, bool cached) {
+std::vector<OwnedWeight> copies(const Ops& ops, const std::string& format_name, const Shape& shape,
+                                size_t wanted) {
+  const Format format = format_of(format_name);
+  const Compute compute = compute_of(format_name);
   const Format own = ops.preferred(format, shape.out, shape.in, compute);
   const PlaneBytes bytes = ops.planes(own, shape.out, shape.in);
-  const size_t wanted = rows <= 16 && !cached ? size_t{1200} << 20 : 1;
   std::vector<OwnedWeight> all;
   OwnedWeight source = random_weight(format, shape.out, shape.in, 1);
-  if (symmetric)
+  if (format_name.find('s') != std::string::npos)
     std::memset(source.zeros.data(), 1 << (format.bits - 1), source.zeros.size_bytes());
   for (size_t held = 0; held < wanted; held += bytes.data) {
     all.emplace_back(own, shape.out, shape.in, bytes);
@@ -254,8 +255,7 @@ struct Bench {
     const Format format = format_of(format_name);
     const Compute compute = compute_of(format_name);
     const std::vector<OwnedWeight> weights =
-        copies(ops, format, shape, rows, compute, format_name.find('s') != std::string::npos,
-               options.cached);
+        copies(ops, format_name, shape, rows <= 16 && !options.cached ? size_t{1200} << 20 : 1);
     std::vector<float> x(rows * shape.in), y(rows * shape.out);
     for (size_t i = 0; i < x.size(); ++i) x[i] = static_cast<float>(i % 17) / 16 - 0.5f;
     const auto multiply = [&](const OwnedWeight& w) {

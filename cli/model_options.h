@@ -21,6 +21,7 @@ namespace octavo::cli {
 struct ModelOptions {
   std::string model;
   std::string dtype = "auto", device = "auto", kv_cache_dtype = "auto";
+  std::string activations = "auto", quantize_dense = "auto";
   int threads = 0;  // 0: all that this process may use
   std::optional<int64_t> seed;
   int64_t max_model_len = 0;  // 0: the model's own
@@ -32,14 +33,16 @@ struct ModelOptions {
 // The positional MODEL.
 CLI::Option* add_model(CLI::App& app, ModelOptions& options);
 void add_hf_overrides(CLI::App& app, ModelOptions& options);
+// --dtype, --activations and --quantize-dense.
+void add_precision(CLI::App& app, ModelOptions& options);
 // MODEL and the flags above.
 void add_model_options(CLI::App& app, ModelOptions& options);
 
 // The directory that `options.model` names. Throws Error when there is none.
 std::filesystem::path model_directory(const ModelOptions& options);
 
-// The value of --dtype.
-DTypeChoice parse_dtype(const std::string& name);
+// What --dtype, --activations and --quantize-dense say.
+PrecisionChoice precision_of(const ModelOptions& options);
 
 // The CPU's features that may be used: all, or what OCTAVO_ISA names.
 cpu::Features usable_features();
