@@ -4,9 +4,10 @@
 //   matmul_bench [--threads N] [--runs N] [--isa avx2|avx512|avx512-vnni|avx512-bf16|amx]
 //                [--rows 1,16,256] [--formats bf16,int4,int4a8,int4sg32a8,q4_ka8] [--shapes
 //                0.5B,7B]
-//                [--onednn] [--cpu-time]
+//                [--onednn] [--cpu-time] [--cached]
 // "s": one zero for all codes; "g32": groups of 32 (else 128); "a8" behind a format: x rounded to
 // 8-bit integers (Compute::int8).
+// --cached: one copy of a matrix, however few the rows: the kernel alone.
 // --cpu-time counts the time of the main thread instead of the clock: use it with --threads 1 on a
 // machine that others use.
 #include <immintrin.h>
@@ -48,6 +49,7 @@ struct Options {
   std::vector<std::string> shapes{"0.5B", "1.1B", "7B"};
   bool onednn = false;
   bool cpu_time = false;
+  bool cached = false;
 };
 
 std::vector<std::string> words(const std::string& list) {
@@ -63,6 +65,10 @@ Options parse(int argc, char** argv) {
     const std::string key = argv[i];
     if (key == "--onednn") {
       o.onednn = true;
+      continue;
+    }
+    if (key == "--cached") {
+      o.cached = true;
       continue;
     }
     if (key == "--cpu-time") {
@@ -164,7 +170,8 @@ struct Shape {
 
 std::vector<Shape> shapes_of(const std::string& model) {
   if (model == "0.5B") return {{"0.5B gate", 4864, 896}, {"0.5B down", 896, 4864}};
-  if (model == "1.1B") return {{"1.1B qkvo", 2048, 2048}, {"1.1B gate", 5632, 2048}};
+  if (model == "1.1B")
+    return {{"1.1B kv", 256, 2048}, {"1.1B qkvo", 2048, 2048}, {"1.1B gate", 5632, 2048}};
   return {{"7B qkvo", 4096, 4096}, {"7B gate", 11008, 4096}, {"7B down", 4096, 11008}};
 }
 
@@ -191,14 +198,15 @@ Compute compute_of(const std::string& name) {
 }
 
 // Copies of one matrix, together more than the caches and the time slices of neighbours can hide.
-std::vector<OwnedWeight> copies(const Ops& ops, const Format& format, const Shape& shape,
-                                int64_t rows, Compute compute, bool symmetric) {
+std::vector<OwnedWeight> copies(const Ops& ops, const std::string& format_name, const Shape& shape,
+                                size_t wanted) {
+  const Format format = format_of(format_name);
+  const Compute compute = compute_of(format_name);
   const Format own = ops.preferred(format, shape.out, shape.in, compute);
   const PlaneBytes bytes = ops.planes(own, shape.out, shape.in);
-  const size_t wanted = rows <= 16 ? size_t{1200} << 20 : 1;
   std::vector<OwnedWeight> all;
   OwnedWeight source = random_weight(format, shape.out, shape.in, 1);
-  if (symmetric)
+  if (format_name.find('s') != std::string::npos)
     std::memset(source.zeros.data(), 1 << (format.bits - 1), source.zeros.size_bytes());
   for (size_t held = 0; held < wanted; held += bytes.data) {
     all.emplace_back(own, shape.out, shape.in, bytes);
@@ -247,7 +255,7 @@ struct Bench {
     const Format format = format_of(format_name);
     const Compute compute = compute_of(format_name);
     const std::vector<OwnedWeight> weights =
-        copies(ops, format, shape, rows, compute, format_name.find('s') != std::string::npos);
+        copies(ops, format_name, shape, rows <= 16 && !options.cached ? size_t{1200} << 20 : 1);
     std::vector<float> x(rows * shape.in), y(rows * shape.out);
     for (size_t i = 0; i < x.size(); ++i) x[i] = static_cast<float>(i % 17) / 16 - 0.5f;
     const auto multiply = [&](const OwnedWeight& w) {
@@ -259,7 +267,7 @@ struct Bench {
       ops.matmul(queue, {&m, 1});
     };
     const double flop = 2.0 * static_cast<double>(rows * shape.out * shape.in);
-    const int repeat = static_cast<int>(std::clamp(1e10 / (flop * weights.size()), 1.0, 20.0));
+    const int repeat = static_cast<int>(std::clamp(1e10 / (flop * weights.size()), 1.0, 200.0));
     OnednnProduct yardstick(options.onednn, format.dtype, rows, shape.out, shape.in);
     std::vector<double> own, read, peak, other;
     for (const OwnedWeight& w : weights) multiply(w);

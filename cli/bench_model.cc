@@ -101,8 +101,7 @@ void bench_memory(const BenchOptions& options, BenchResult result) {
   const measure::ProcessMemory before = measure::process_memory();
   const RunningModel running = load(options.model);
   const ModelSource source = ModelSource::open(running.directory, options.model.hf_overrides);
-  const LoadPlan plan =
-      plan_load(source, cpu::ops(usable_features()), parse_dtype(options.model.dtype));
+  const LoadPlan plan = plan_load(source, cpu::ops(usable_features()), precision_of(options.model));
   measure::MemoryUse use;
   use.formats = plan.formats;
   use.planned_weights = static_cast<int64_t>(plan.weight_bytes);

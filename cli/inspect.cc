@@ -114,6 +114,7 @@ Json describe_kernels() {
   return {{"table", ops.name},
           {"linear, dense weights", ops.matmul_dense_name},
           {"linear, quantized weights", ops.matmul_affine_name},
+          {"linear, quantized weights, int8 activations", ops.matmul_int8_name},
           {"attention", ops.attention_name},
           {"not_faster_because", why_not_faster(cpu::detect(), features)}};
 }
@@ -204,8 +205,7 @@ std::function<int()> add_inspect(CLI::App& app) {
   add_model(app, options->model)->required(false);
   add_hf_overrides(app, options->model);
   app.add_flag("--supported", options->supported, "list the model families instead");
-  app.add_option("--dtype", options->model.dtype, "auto, float32, bfloat16 or float16: to plan for")
-      ->check(CLI::IsMember({"auto", "float32", "float", "bfloat16", "float16", "half"}));
+  add_precision(app, options->model);
   app.add_flag("--json", options->json, "one JSON document");
   return [options] {
     if (options->supported) return print_supported(options->json);

@@ -43,12 +43,15 @@ void print_list(const std::string& key, const Json& list) {
 }  // namespace
 
 Json describe_load(const ModelSource& source, const ModelOptions& options) {
-  const LoadPlan plan = plan_load(source, cpu::ops(usable_features()), parse_dtype(options.dtype));
+  const LoadPlan plan = plan_load(source, cpu::ops(usable_features()), precision_of(options));
   Json unused = Json::array();
   for (const std::string& name : source.checkpoint.names()) {
     if (!plan.used.contains(name) && !is_buffer(name)) unused.push_back(name);
   }
   return {{"formats", plan.formats},
+          {"activations", plan.precision.quantized == Compute::int8   ? "int8"
+                          : plan.precision.quantized == Compute::bf16 ? "bf16"
+                                                                      : "float32"},
           {"weights_bytes", plan.weight_bytes},
           {"missing", plan.problems},
           {"unused", std::move(unused)}};
@@ -76,6 +79,7 @@ void print_load(const Json& load) {
                                   ": no kernel cuts such groups, so plain loops multiply it "
                                   "(groups of 32, 64 or 128 are fast)");
   }
+  print_row("activations", load["activations"].get<std::string>() + " with quantized weights");
   print_list("missing", load["missing"]);
   print_list("unused", load["unused"]);
 }

@@ -9,12 +9,6 @@
 namespace octavo::cli {
 namespace {
 
-DType kv_dtype(const ModelOptions& options, Compute compute) {
-  if (options.kv_cache_dtype == "float32") return DType::f32;
-  if (options.kv_cache_dtype == "bfloat16") return DType::bf16;
-  return compute == Compute::bf16 ? DType::bf16 : DType::f32;
-}
-
 std::string cache_text(const MemoryPlan& plan) {
   const EngineOptions& o = plan.options;
   return std::to_string(plan.kv_tokens) + " tokens in " + std::to_string(o.num_blocks) +
@@ -29,9 +23,10 @@ MemoryPlan memory_plan(const ModelOptions& options, const EngineOptions& engine)
   Model shell;
   shell.spec = source.spec;
   shell.ops = cpu::ops(usable_features());
-  const LoadPlan load = plan_load(source, shell.ops, parse_dtype(options.dtype));
-  shell.compute = load.compute;
-  shell.kv_dtype = kv_dtype(options, load.compute);
+  const LoadPlan load = plan_load(source, shell.ops, precision_of(options));
+  shell.compute = load.precision.dense;
+  shell.quantized_compute = load.precision.quantized;
+  shell.kv_dtype = parse_kv_dtype(options.kv_cache_dtype).value_or(load.precision.kv);
   EngineOptions settings = engine;
   settings.max_model_len = options.max_model_len;
   return plan_memory(shell, static_cast<int64_t>(load.weight_bytes), settings);

@@ -27,14 +27,25 @@ void check_device(const ModelOptions& options) {
     throw Error("plug-ins are not supported yet", "--plugin", "leave it out");
 }
 
-}  // namespace
-
 DTypeChoice parse_dtype(const std::string& name) {
   if (name == "float32" || name == "float") return DTypeChoice::float32;
   if (name == "bfloat16") return DTypeChoice::bfloat16;
   if (name == "float16" || name == "half") return DTypeChoice::float16;
   return DTypeChoice::automatic;
 }
+
+ActivationChoice parse_activations(const std::string& name) {
+  if (name == "bf16") return ActivationChoice::exact;
+  return name == "int8" ? ActivationChoice::int8 : ActivationChoice::automatic;
+}
+
+DenseChoice parse_quantize_dense(const std::string& name) {
+  if (name == "none") return DenseChoice::none;
+  if (name == "head") return DenseChoice::head;
+  return name == "all" ? DenseChoice::all : DenseChoice::automatic;
+}
+
+}  // namespace
 
 std::optional<DType> parse_kv_dtype(const std::string& name) {
   if (name == "float32") return DType::f32;
@@ -43,6 +54,11 @@ std::optional<DType> parse_kv_dtype(const std::string& name) {
   if (name == "fp8" || name == "fp8_e4m3") return DType::f8_e4m3;
   if (name == "fp8_e5m2") return DType::f8_e5m2;
   return std::nullopt;
+}
+
+PrecisionChoice precision_of(const ModelOptions& options) {
+  return {parse_dtype(options.dtype), parse_activations(options.activations),
+          parse_quantize_dense(options.quantize_dense)};
 }
 
 CLI::Option* add_model(CLI::App& app, ModelOptions& options) {
@@ -58,14 +74,26 @@ void add_hf_overrides(CLI::App& app, ModelOptions& options) {
                  "JSON object whose fields replace those of config.json");
 }
 
+void add_precision(CLI::App& app, ModelOptions& options) {
+  app.add_option("--dtype", options.dtype, "auto, float32, bfloat16 or float16")
+      ->check(CLI::IsMember({"auto", "float32", "float", "bfloat16", "float16", "half"}));
+  app.add_option("--activations", options.activations,
+                 "what meets quantized weights: bf16 (exact), int8 (rounded by groups), or auto: "
+                 "int8 unless --dtype float32")
+      ->check(CLI::IsMember({"auto", "bf16", "int8"}));
+  app.add_option("--quantize-dense", options.quantize_dense,
+                 "dense matrices to keep in 8-bit codes: none, head, all, or auto: the head of a "
+                 "quantized model unless --dtype float32")
+      ->check(CLI::IsMember({"auto", "none", "head", "all"}));
+}
+
 void add_model_options(CLI::App& app, ModelOptions& options) {
   add_model(app, options);
   add_model_flags(app, options);
 }
 
 void add_model_flags(CLI::App& app, ModelOptions& options) {
-  app.add_option("--dtype", options.dtype, "auto, float32, bfloat16 or float16")
-      ->check(CLI::IsMember({"auto", "float32", "float", "bfloat16", "float16", "half"}));
+  add_precision(app, options);
   app.add_option("--device", options.device, "auto, cpu, cuda, hip or opencl")
       ->check(CLI::IsMember({"auto", "cpu", "cuda", "hip", "opencl"}));
   app.add_option("--kv-cache-dtype", options.kv_cache_dtype,
@@ -109,7 +137,10 @@ RunningModel load(const ModelOptions& options) {
   running.pool = std::make_unique<ThreadPool>(options.threads);
   const Ops ops = cpu::ops(usable_features());
   Progress progress("loading", "bytes", 0);
-  LoadOptions load_options{.dtype = parse_dtype(options.dtype),
+  const PrecisionChoice precision = precision_of(options);
+  LoadOptions load_options{.dtype = precision.dtype,
+                           .activations = precision.activations,
+                           .quantize_dense = precision.quantize_dense,
                            .config_overrides = options.hf_overrides,
                            .progress = [&](size_t done, size_t all) {
                              progress.update(static_cast<int64_t>(done), static_cast<int64_t>(all));

@@ -21,6 +21,7 @@ namespace octavo::cli {
 struct ModelOptions {
   std::string model;
   std::string dtype = "auto", device = "auto", kv_cache_dtype = "auto";
+  std::string activations = "auto", quantize_dense = "auto";
   int threads = 0;  // 0: all that this process may use
   std::optional<int64_t> seed;
   int64_t max_model_len = 0;  // 0: the model's own
@@ -32,15 +33,17 @@ struct ModelOptions {
 // The positional MODEL.
 CLI::Option* add_model(CLI::App& app, ModelOptions& options);
 void add_hf_overrides(CLI::App& app, ModelOptions& options);
-// The flags above without MODEL, and with it.
+// --dtype, --activations and --quantize-dense.
+void add_precision(CLI::App& app, ModelOptions& options);
+// All flags above without MODEL, and with it.
 void add_model_flags(CLI::App& app, ModelOptions& options);
 void add_model_options(CLI::App& app, ModelOptions& options);
 
 // The directory that `options.model` names. Throws Error when there is none.
 std::filesystem::path model_directory(const ModelOptions& options);
 
-// The value of --dtype.
-DTypeChoice parse_dtype(const std::string& name);
+// What --dtype, --activations and --quantize-dense say.
+PrecisionChoice precision_of(const ModelOptions& options);
 
 // The value of --kv-cache-dtype; nullopt: as the model is multiplied.
 std::optional<DType> parse_kv_dtype(const std::string& name);

@@ -5,8 +5,8 @@ typedef int32_t S __attribute__((vector_size(64)));
 
 constexpr int kLanes = 16, kTileRows = 6;
 constexpr int tile_vectors(int) { return 4; }
-// 24 sums, 4 vectors of bytes and 1 of x; codes that are unpacked on the way need 4 more.
-constexpr int kIntRows = 6, kIntCodeRows = 4;
+// 24 sums, 4 vectors of bytes, 1 of x and a mask.
+constexpr int kIntRows = 6, kIntCodeRows = 6;
 constexpr int int_tile_vectors(int) { return 4; }
 
 inline F zero_f() { return _mm512_setzero_ps(); }

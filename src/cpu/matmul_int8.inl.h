@@ -10,18 +10,21 @@
 // A word of a panel holds its inputs so that a shift and a mask give four codes, one a byte; x has
 // its inputs in that order (int8_row). A tile of Rows x Vectors integer sums walks down the B rows
 // of one unit and then joins the float totals; integers are exact, so any tile shape gives the same
-// bits. Many rows share codes that are unpacked to bytes once.
+// bits. Codes that are dear to unpack are unpacked to bytes once where many rows share them; a
+// shift and a mask hide beside the products of 6 rows (Zen 4: 84 % of the peak of vpdpbusd either
+// way).
 
-constexpr int64_t kIntDirectRows = 12;    // up to which codes are unpacked by each block of rows
-constexpr int64_t kIntAheadBytes = 1024;  // of the panel, fetched before they are read
+constexpr int64_t kIntAheadBytes = 4096;  // of the panel, fetched before they are read
 
 // ---- Sources: codes of a B row as kSteps vectors of bytes. kWide: they need all 8 bits.
+// kDirectRows: up to which every block of rows unpacks for itself.
 
 template <int Bits>
 struct ByteCodes {
   static constexpr int kSteps = 8 / Bits;
   static constexpr int64_t kRowBytes = kPanel * 4;
   static constexpr bool kWide = Bits == 8;
+  static constexpr int64_t kDirectRows = kMaxRows;
   using Word = U;
   static Word word(const std::byte* row, int64_t column) { return load_u(row + column * 4); }
   static U codes(Word w, int step) {
@@ -43,6 +46,7 @@ struct ByteTable {
   static constexpr int kSteps = 2;
   static constexpr int64_t kRowBytes = kPanel * 4;
   static constexpr bool kWide = Bias > 63;
+  static constexpr int64_t kDirectRows = 12;
   alignas(64) static constexpr std::array<uint8_t, 16> kTable = [] {
     std::array<uint8_t, 16> table{};
     for (size_t i = 0; i < 16; ++i) table[i] = static_cast<uint8_t>(Values[i] + Bias);
@@ -62,6 +66,7 @@ struct ByteWide {
   static constexpr int kSteps = 4;
   static constexpr int64_t kRowBytes = WideWords<Bits>::kRowBytes;
   static constexpr bool kWide = false;
+  static constexpr int64_t kDirectRows = 12;
   using Word = WideWords<Bits>;
   static Word word(const std::byte* row, int64_t column) {
     return Word::load(row + column * 4, column);
@@ -93,7 +98,8 @@ struct IntSegment {
   const GroupIntegers* group = nullptr;
   const XUnit* units = nullptr;  // row 0; then every units_stride
   int64_t units_stride = 0;
-  int64_t ahead_bytes = 0;  // what the first block of rows fetches for later; 0: nothing
+  int ahead_lines = 0;  // of each B row, that this block of rows fetches for later
+  int64_t ahead_bytes = 0;
 };
 
 inline U broadcast_u(const void* p) {
@@ -110,7 +116,8 @@ inline S dot_codes(S sums, U codes, U x) {
 
 // -zero · Σ a: the integer part of the zero points goes in first, off the critical path.
 template <int Rows, int Vectors>
-inline void start_sums(const IntSegment& s, int64_t row, int column, S (&sums)[Rows][Vectors]) {
+[[gnu::always_inline]] inline void start_sums(const IntSegment& s, int64_t row, int column,
+                                              S (&sums)[Rows][Vectors]) {
   const XUnit* const units = s.units + row * s.units_stride;
   if (s.group->has_common_zero) {
 #pragma GCC unroll 8
@@ -133,8 +140,8 @@ inline void start_sums(const IntSegment& s, int64_t row, int column, S (&sums)[R
 }
 
 template <int Rows, int Vectors>
-inline void finish_unit(const IntSegment& s, int64_t row, int column,
-                        const S (&sums)[Rows][Vectors]) {
+[[gnu::always_inline]] inline void finish_unit(const IntSegment& s, int64_t row, int column,
+                                               const S (&sums)[Rows][Vectors]) {
   float* const totals = s.totals + row * kPanel + column;
   const XUnit* const units = s.units + row * s.units_stride;
   const int64_t stride = s.units_stride;
@@ -159,6 +166,21 @@ inline void finish_unit(const IntSegment& s, int64_t row, int column,
   }
 }
 
+// Lines of a later B row: to L1 where one block of rows takes them all, soon to be read; else to
+// L2, where there is time.
+[[gnu::always_inline]] inline void fetch_ahead(const std::byte* at, int lines) {
+  const auto* const line = reinterpret_cast<const char*>(at);
+  if (lines == 4) {
+    _mm_prefetch(line, _MM_HINT_T0);
+    _mm_prefetch(line + 64, _MM_HINT_T0);
+    _mm_prefetch(line + 128, _MM_HINT_T0);
+    _mm_prefetch(line + 192, _MM_HINT_T0);
+    return;
+  }
+  _mm_prefetch(line, _MM_HINT_T1);
+  if (lines == 2) _mm_prefetch(line + 64, _MM_HINT_T1);
+}
+
 template <class Source, int Rows, int Vectors>
 inline void int_tile(const IntSegment& s, int64_t row, int column) {
   S sums[Rows][Vectors];
@@ -167,13 +189,10 @@ inline void int_tile(const IntSegment& s, int64_t row, int column) {
 #pragma GCC unroll 8
   for (int r = 0; r < Rows; ++r) x[r] = s.x + (row + r) * s.x_stride_bytes;
   const std::byte* b = s.b;
-  const int64_t ahead = row == 0 ? s.ahead_bytes : 0;
+  const int lines = column == 0 ? s.ahead_lines : 0;
+  const int64_t ahead = s.ahead_bytes;
   for (int64_t i = 0; i < s.b_rows; ++i, b += Source::kRowBytes) {
-    if (ahead != 0) {
-#pragma GCC unroll 8
-      for (int line = 0; line < Vectors * kLanes * 4; line += 64)
-        _mm_prefetch(reinterpret_cast<const char*>(b + ahead + column * 4 + line), _MM_HINT_T0);
-    }
+    if (Rows > 2 && lines != 0) fetch_ahead(b + ahead, lines);
     typename Source::Word words[Vectors];
 #pragma GCC unroll 8
     for (int v = 0; v < Vectors; ++v) words[v] = Source::word(b, column + v * kLanes);
@@ -201,10 +220,16 @@ void int_rows(const IntSegment& s, int64_t row) {
     int_tile<Source, Rows, kVectors>(s, row, column);
 }
 
+// The panel's next bytes are fetched by all blocks of rows, each its share, so that no block waits
+// for more lines than can be under way. Few rows leave that to the hardware, which is faster at it.
 template <class Source, int MaxRows>
-void run_int_segment(const IntSegment& s) {
+void run_int_segment(IntSegment s) {
   const int64_t blocks = (s.rows + MaxRows - 1) / MaxRows;
-  for (int64_t i = 0; i < blocks; ++i) {
+  const bool fetches = s.ahead_bytes != 0 && s.rows > 4;
+  const int lines = !fetches ? 0 : blocks == 1 ? 4 : blocks <= 3 ? 2 : 1;
+  s.ahead_bytes = blocks == 1 ? s.ahead_bytes : 2 * s.ahead_bytes;
+  for (int64_t i = 0; i < blocks; ++i, s.ahead_bytes += lines * 64) {
+    s.ahead_lines = i * lines < 4 ? lines : 0;
     const int64_t begin = s.rows * i / blocks, rows = s.rows * (i + 1) / blocks - begin;
     if (rows == 1) int_rows<Source, 1>(s, begin);
     if (rows == 2) int_rows<Source, 2>(s, begin);
@@ -272,7 +297,7 @@ template <class Source>
 void run_unit(IntSegment s, std::byte* strip) {
   // Bytes are in place already; codes are unpacked where enough rows share them.
   if constexpr (Source::kSteps > 1) {
-    if (s.rows <= kIntDirectRows) return run_int_segment<Source, kIntCodeRows>(s);
+    if (s.rows <= Source::kDirectRows) return run_int_segment<Source, kIntCodeRows>(s);
     unpack_bytes<Source>(s.b, s.b_rows, strip);
     s.b = strip;
     s.b_rows *= Source::kSteps;

@@ -15,7 +15,7 @@ namespace {
 #include "cpu/matmul_panel.inl.h"
 
 XForm form(const Format&, Compute compute) noexcept {
-  return compute == Compute::bf16 ? XForm::rounded_f32 : XForm::f32;
+  return compute == Compute::f32 ? XForm::f32 : XForm::rounded_f32;
 }
 void panel(const PanelTask& task) noexcept { float_panel(task); }
 

@@ -79,6 +79,7 @@ Digest identity_of(const Model& model, int64_t block_tokens) {
     sha.add(text);
   }
   sha.add_number(static_cast<uint64_t>(model.compute), 8);
+  sha.add_number(static_cast<uint64_t>(model.quantized_compute), 8);
   for (size_t layer = 0; layer < model.spec.layers.size(); ++layer) {
     const KvShape shape = model.kv_shape(static_cast<int64_t>(layer), block_tokens);
     for (const int64_t number : {shape.kv_heads, shape.head_dim, shape.block_tokens,

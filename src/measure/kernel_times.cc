@@ -84,7 +84,7 @@ class Bench {
                           .w = &w,
                           .y = {y, {rows, w.out}},
                           .bias = {},
-                          .compute = model_.compute});
+                          .compute = model_.compute_of(w)});
       y += rows * w.out;
     }
     model_.ops.matmul(queue_, products);
@@ -105,7 +105,7 @@ class Bench {
                                            : std::min(wanted, kMostCalls);
     std::vector<double> took, read;
     LimitSamples limits(machine_);
-    const Compute arithmetic = arithmetic_of(*call.weights.front(), model_.compute);
+    const Compute arithmetic = model_.compute_of(*call.weights.front());
     for (int run = 0; run < options_.runs; ++run) {
       if (rows <= kFewRows) read.push_back(machine_.read_rate_of(memory));
       limits.take_units();

@@ -145,10 +145,11 @@ LayerTimes measure_layers(const Model& model, const Ops& inner, const Machine& m
     decode.run(runner, queue, places);
     prefill.run(runner, queue, places);
   }
+  const Compute compute = model.compute_of(model.layers.front().q.weight);
   return {.steps = {prefill.time(limits), decode.time(limits)},
           .read_rate = limits.read_rate(),
-          .peak = limits.peak(model.compute),
-          .unit = std::string(limits.unit_name(model.compute))};
+          .peak = limits.peak(compute),
+          .unit = std::string(limits.unit_name(compute))};
 }
 
 }  // namespace octavo::measure

@@ -66,11 +66,6 @@ std::vector<ProductCall> product_calls(const Model& model) {
   return calls;
 }
 
-Compute arithmetic_of(const Weight& weight, Compute compute) {
-  const bool codes = weight.format.scheme == Scheme::affine;
-  return compute == Compute::int8 && !codes ? Compute::bf16 : compute;
-}
-
 size_t step_weight_bytes(const Model& model) {
   size_t bytes = 0;
   for (const ProductCall& call : product_calls(model)) bytes += call.bytes();

@@ -24,9 +24,6 @@ struct ProductCall {
 // The calls of a whole step, in order.
 std::vector<ProductCall> product_calls(const Model& model);
 
-// How a product of this matrix is formed where `compute` is asked for: integers are for codes.
-Compute arithmetic_of(const Weight& weight, Compute compute);
-
 // Bytes of weights that a step with logits reads.
 size_t step_weight_bytes(const Model& model);
 // Operations of the products of one row without the head.

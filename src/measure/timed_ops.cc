@@ -19,7 +19,7 @@ void describe(TimedCall& call, std::span<const Matmul> products) {
   call.products = static_cast<int>(products.size());
   if (products.empty()) return;
   call.weight = products.front().w;
-  call.compute = arithmetic_of(*products.front().w, products.front().compute);
+  call.compute = products.front().compute;
 }
 
 // Scores and sums over values: 4 operations a query row, head, element and key that it sees.

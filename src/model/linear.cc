@@ -16,7 +16,7 @@ void linear(const Model& model, Queue& queue, const Tap* tap, int64_t layer, Con
                       .w = &w.weight,
                       .y = product.y,
                       .bias = w.bias,
-                      .compute = model.compute,
+                      .compute = model.compute_of(w.weight),
                       .into = product.into};
   }
   if (count > 0) model.ops.matmul(queue, {calls.data(), count});

@@ -12,6 +12,7 @@
 #include "io/checkpoint.h"
 #include "model/config.h"
 #include "model/derive.h"
+#include "model/int8_rows.h"
 #include "model/load_plan.h"
 #include "model/model.h"
 #include "model/source.h"
@@ -30,6 +31,9 @@ struct MatrixJob {
   Weight* target;
   MatrixSource source;
   RowMap rows;
+  bool to_int8 = false;  // dense rows become codes (Int8Rows)
+
+  Format format() const { return to_int8 ? int8_rows_format(source.shape().in) : source.format(); }
 };
 // Rows [begin, end) of a job's target.
 struct Slice {
@@ -57,8 +61,25 @@ class Loader {
         embedding_(root_ + model.spec.names.embedding),
         purpose_(purpose) {}
 
-  // Null when the embedding is missing.
-  const TensorEntry* stored_embedding() const { return checkpoint_.find(embedding_ + ".weight"); }
+  // Settles how the model computes and which dense matrices become codes. After plan().
+  void settle(const PrecisionChoice& choice) {
+    const TensorEntry* const embedding = checkpoint_.find(embedding_ + ".weight");
+    StoredPrecision stored;
+    if (embedding != nullptr) {
+      stored.bf16_or_blocks =
+          embedding->dtype == DType::bf16 || embedding->block != BlockType::none;
+      stored.f16 = embedding->dtype == DType::f16 && embedding->block == BlockType::none;
+    }
+    stored.quantized = std::ranges::any_of(matrices_, [&](const MatrixJob& job) {
+      return job.target != &model_.embedding && job.source.format().scheme != Scheme::dense;
+    });
+    precision_ = settle_precision(choice, stored);
+    model_.compute = precision_.dense;
+    model_.quantized_compute = precision_.quantized;
+    model_.kv_dtype = precision_.kv;
+    if (precision_.int8_head) plan_int8_head();
+    for (MatrixJob& job : matrices_) job.to_int8 = becomes_int8(job);
+  }
 
   void plan(const ModelPart& part) {
     attempt([&] { refuse_scaled_activations(checkpoint_, quantization_); });
@@ -78,7 +99,8 @@ class Loader {
 
   // What plan() found, without reading any weights.
   LoadPlan summary() {
-    LoadPlan plan{.used = {}, .problems = std::move(problems_), .formats = {}};
+    LoadPlan plan{
+        .used = {}, .problems = std::move(problems_), .formats = {}, .precision = precision_};
     std::vector<size_t> offsets;
     plan.weight_bytes = measure(offsets);
     for (const MatrixJob& job : matrices_) {
@@ -91,7 +113,8 @@ class Loader {
         format += " from " + to_string(settings.format);
         if (settings.bits != kept.bits) format += " of " + std::to_string(settings.bits) + " bits";
       }
-      if (job.source.format().scheme == Scheme::dense && job.source.stored() != kept.dtype)
+      if (job.source.format().scheme == Scheme::dense &&
+          (job.to_int8 || job.source.stored() != kept.dtype))
         format += " from " + to_string(Format{.dtype = job.source.stored()});
       plan.formats[format] += job.target->out * job.target->in;
     }
@@ -107,10 +130,29 @@ class Loader {
     reserve();
     for (const VectorJob& job : vectors_) read_vector(job);
     read_matrices(pool, options);
-    if (model_.spec.head.tied) model_.head.weight = model_.embedding;
+    if (model_.head.weight.empty() && model_.spec.head.tied) model_.head.weight = model_.embedding;
   }
 
  private:
+  // A dense embedding that is the head as well gives codes for the head beside itself, unless it
+  // becomes codes too.
+  void plan_int8_head() {
+    const ModelSpec& spec = model_.spec;
+    const auto embedding = std::ranges::find(matrices_, &model_.embedding, &MatrixJob::target);
+    if (!spec.head.tied || precision_.int8_dense || embedding == matrices_.end() ||
+        embedding->source.format().scheme != Scheme::dense)
+      return;
+    matrix(model_.head.weight, embedding_, {.out = spec.vocab, .in = embedding_width(spec)});
+  }
+
+  bool becomes_int8(const MatrixJob& job) const {
+    if (job.source.format().scheme != Scheme::dense || job.target == &model_.positions)
+      return false;
+    if (job.target == &model_.head.weight) return precision_.int8_head;
+    if (job.target == &model_.embedding) return precision_.int8_dense && model_.spec.head.tied;
+    return precision_.int8_dense;
+  }
+
   void plan_embedding() {
     const ModelSpec& spec = model_.spec;
     const Names& n = spec.names;
@@ -296,8 +338,8 @@ class Loader {
     };
     for (const MatrixJob& job : matrices_) {
       job.target->in = job.source.shape().in;
-      job.target->format = model_.ops.preferred(job.source.format(), job.target->out,
-                                                job.target->in, model_.compute);
+      job.target->format =
+          model_.ops.preferred(job.format(), job.target->out, job.target->in, model_.compute);
       const PlaneBytes bytes =
           model_.ops.planes(job.target->format, job.target->out, job.target->in);
       for (size_t plane :
@@ -363,7 +405,11 @@ class Loader {
   // in the page cache, where the next start finds it.
   void read_matrices(ThreadPool& pool, const LoadOptions& options) const {
     const std::vector<Slice> all = slices();
-    std::vector<MatrixSource::Rows> buffers(pool.threads());
+    struct Buffer {
+      MatrixSource::Rows rows;
+      Int8Rows rounded;
+    };
+    std::vector<Buffer> buffers(pool.threads());
     std::mutex mutex;  // guards `problem`, `done` and the caller's progress
     std::exception_ptr problem;
     std::atomic<bool> failed{false};
@@ -372,8 +418,10 @@ class Loader {
       const auto& [job, begin, end] = all[i];
       if (failed.load(std::memory_order_relaxed)) return;
       try {
-        job->source.read(job->rows, begin, end, buffers[worker]);
-        model_.ops.pack(buffers[worker].weight, begin, *job->target);
+        auto& [rows, rounded] = buffers[worker];
+        job->source.read(job->rows, begin, end, rows);
+        model_.ops.pack(job->to_int8 ? rounded.round(rows.weight) : rows.weight, begin,
+                        *job->target);
         const std::lock_guard lock(mutex);
         done += job->target->size_bytes() * (end - begin) / job->target->out;
         if (options.progress) options.progress(done, model_.memory.size_bytes());
@@ -405,19 +453,12 @@ class Loader {
   Quantization quantization_;
   std::string root_, embedding_;  // prefix in use; full name of the embedding
   Purpose purpose_;
+  Precision precision_;
   std::vector<std::string> problems_;
   std::vector<MatrixJob> matrices_;
   std::vector<VectorJob> vectors_;
   std::vector<std::string> scalars_;  // tensors read while planning
 };
-
-// Rounding the factors to bf16 costs less than what a block format of 8 bits or less has cost.
-Compute compute_for(DTypeChoice choice, const TensorEntry* stored) {
-  const bool coarse =
-      stored != nullptr && (stored->dtype == DType::bf16 || stored->block != BlockType::none);
-  if (choice == DTypeChoice::automatic) return coarse ? Compute::bf16 : Compute::f32;
-  return choice == DTypeChoice::bfloat16 ? Compute::bf16 : Compute::f32;
-}
 
 }  // namespace
 
@@ -451,13 +492,12 @@ std::unique_ptr<Model> load_part(const ModelSource& source, const Ops& ops, Thre
   model->ops = ops;
   Loader loader(*model, source.checkpoint, source.quantization, Loader::Purpose::load);
   loader.plan(part);
-  model->compute = compute_for(options.dtype, loader.stored_embedding());
-  model->kv_dtype = model->compute == Compute::bf16 ? DType::bf16 : DType::f32;
+  loader.settle(options.precision());
   loader.run(pool, options);
   return model;
 }
 
-LoadPlan plan_load(const ModelSource& source, const Ops& ops, DTypeChoice dtype) {
+LoadPlan plan_load(const ModelSource& source, const Ops& ops, const PrecisionChoice& choice) {
   Model model;
   model.spec = source.spec;
   model.ops = ops;
@@ -465,10 +505,8 @@ LoadPlan plan_load(const ModelSource& source, const Ops& ops, DTypeChoice dtype)
   loader.plan({.embedding = true,
                .head = true,
                .layer_end = static_cast<int64_t>(model.spec.layers.size())});
-  model.compute = compute_for(dtype, loader.stored_embedding());
-  LoadPlan plan = loader.summary();
-  plan.compute = model.compute;
-  return plan;
+  loader.settle(choice);
+  return loader.summary();
 }
 
 }  // namespace octavo

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/memory.h"
+#include "model/precision.h"
 #include "model/rope.h"
 #include "model/spec.h"
 #include "ops/ops.h"
@@ -43,7 +44,11 @@ class Model {
  public:
   ModelSpec spec;
   Ops ops;
-  Compute compute = Compute::f32;
+  Compute compute = Compute::f32;            // of dense matrices
+  Compute quantized_compute = Compute::f32;  // of those in codes
+  Compute compute_of(const Weight& w) const {
+    return w.format.scheme == Scheme::dense ? compute : quantized_compute;
+  }
   DType kv_dtype = DType::f32;
 
   Weight embedding;
@@ -66,13 +71,15 @@ class Model {
   size_t weight_bytes() const { return memory.size_bytes(); }
 };
 
-enum class DTypeChoice : uint8_t { automatic, float32, bfloat16, float16 };
-
 struct LoadOptions {
   DTypeChoice dtype = DTypeChoice::automatic;
+  ActivationChoice activations = ActivationChoice::automatic;
+  DenseChoice quantize_dense = DenseChoice::automatic;
   std::string config_overrides = {};  // as ModelSource::open takes them
   // Called from one thread at a time.
   std::function<void(size_t done_bytes, size_t all_bytes)> progress = {};
+
+  PrecisionChoice precision() const { return {dtype, activations, quantize_dense}; }
 };
 
 // Opens a model directory (config.json and weights as Checkpoint finds them) or a GGUF file and

@@ -76,10 +76,13 @@ TEST_P(BatchInvariance, sixteen_requests_together_give_what_each_gives_alone) {
     GTEST_SKIP() << error.what();
   }
   for (const char* name : {"llama", "gemma3", "gpt2"}) {
-    for (DTypeChoice dtype : {DTypeChoice::float32, DTypeChoice::bfloat16}) {
+    // The last: products of codes with activations of 8 bits.
+    for (const LoadOptions& load :
+         {LoadOptions{.dtype = DTypeChoice::float32}, LoadOptions{.dtype = DTypeChoice::bfloat16},
+          LoadOptions{.dtype = DTypeChoice::bfloat16, .quantize_dense = DenseChoice::all}}) {
       ThreadPool pool(2);
-      const std::shared_ptr<const Model> model = load_model(
-          std::filesystem::path("tests/data/parity") / name, ops, pool, {.dtype = dtype});
+      const std::shared_ptr<const Model> model =
+          load_model(std::filesystem::path("tests/data/parity") / name, ops, pool, load);
       std::vector<Answer> alone;
       for (Request& request : requests(model->spec.vocab))
         alone.push_back(run(model, {std::move(request)}, {}).front());
@@ -103,7 +106,8 @@ TEST_P(BatchInvariance, sixteen_requests_together_give_what_each_gives_alone) {
 }
 
 INSTANTIATE_TEST_SUITE_P(tables, BatchInvariance,
-                         testing::Values("reference", "avx2", "avx512", "avx512-bf16", "amx"),
+                         testing::Values("reference", "avx2", "avx512", "avx512-vnni",
+                                         "avx512-bf16", "amx"),
                          [](const auto& info) {
                            std::string name = info.param;
                            std::replace(name.begin(), name.end(), '-', '_');
