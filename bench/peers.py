@@ -5,7 +5,7 @@
 
 WORK keeps the models and, with --install, a virtual environment for each peer (llama-cpp-python is built here, for this CPU). Environments that are
 there already: --llama-python, --openvino-python, --vllm-python. A peer that is not installed or fails is named with the reason and left out.
-This program needs numpy and gguf.
+This program needs numpy, gguf, safetensors and ml_dtypes.
 
 Models: a checkpoint of tools/random_checkpoint.py in Llama's form; `octavo quantize --method rtn` to 4 bits in symmetric groups of 128, in GPTQ's
 layout, which Octavo and vLLM read; GGUF in F16 by tests/gguf/convert.py, quantized by llama.cpp itself to Q4_0 and Q4_K_M, which llama.cpp, OpenVINO
@@ -53,6 +53,7 @@ def gguf_f16(model: Path, file: Path) -> None:
     sys.path.insert(0, str(ROOT / "tests" / "gguf"))
     import convert                                         # pylint: disable=import-outside-toplevel,import-error
     import gguf                                            # pylint: disable=import-outside-toplevel,import-error
+    import ml_dtypes                                       # pylint: disable=import-outside-toplevel,import-error,unused-import # noqa: F401
 
     def vocabulary(writer: gguf.GGUFWriter) -> None:
         tokenizer = json.loads((model / "tokenizer.json").read_text(encoding="utf-8"))
