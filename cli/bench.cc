@@ -91,7 +91,8 @@ std::function<int()> add_bench(CLI::App& app) {
                  "megabytes that are read to measure the bandwidth; more than the caches hold")
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 20))
       ->capture_default_str();
-  add_list(app, "--rows", o.rows, "rows of the inputs (kernels)");
+  add_list(app, "--rows", o.rows, "rows of the inputs (kernels)")
+      ->check(CLI::Range(int64_t{1}, int64_t{1} << 16));
   add_list(app, "--batch-size", o.batch_sizes,
            "requests at once (latency); layers takes the first");
   add_list(app, "--input-len", o.input_lens,

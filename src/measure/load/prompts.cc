@@ -21,19 +21,19 @@ std::vector<std::string> plain_words() {
 }
 
 bool is_word(std::string_view text) {
-  return text.size() > 2 && text[0] == ' ' &&
+  return text.size() > 1 && text[0] == ' ' &&
          std::all_of(text.begin() + 1, text.end(), [](char c) { return c >= 'a' && c <= 'z'; });
 }
 
-// Words that stay one token wherever they stand among others.
+// Words that stay one token wherever they stand among others; letters alone are some, too.
 std::vector<std::string> words_of(const Tokenizer& tokenizer) {
   std::vector<std::string> words;
+  const size_t alone = tokenizer.encode(" a a").size();
   for (int64_t id = 0; id < tokenizer.vocab_size() && words.size() < kMostWords; ++id) {
     const auto token = static_cast<TokenId>(id);
     if (tokenizer.is_special(token)) continue;
     std::string text = tokenizer.token_bytes(token);
-    if (is_word(text) &&
-        tokenizer.encode(" a" + text + " a").size() == tokenizer.encode(" a a").size() + 1)
+    if (is_word(text) && tokenizer.encode(" a" + text + " a").size() == alone + 1)
       words.push_back(std::move(text));
   }
   return words.size() < 16 ? plain_words() : words;
