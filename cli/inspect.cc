@@ -11,7 +11,7 @@
 #include "cli/model_description.h"
 #include "cli/model_options.h"
 #include "cli/spec_text.h"
-#include "cpu/cpu.h"
+#include "cpu/self_check.h"
 #include "io/checkpoint.h"
 #include "io/gguf.h"
 #include "model/config.h"
@@ -110,12 +110,14 @@ Json describe_files(const fs::path& directory) {
 
 Json describe_kernels() {
   const cpu::Features features = usable_features();
-  const Ops ops = cpu::ops(features);
+  const cpu::CheckedOps checked = cpu::checked_ops(features);
+  const Ops& ops = checked.ops;
   return {{"table", ops.name},
           {"linear, dense weights", ops.matmul_dense_name},
           {"linear, quantized weights", ops.matmul_affine_name},
           {"linear, quantized weights, int8 activations", ops.matmul_int8_name},
           {"attention", ops.attention_name},
+          {"refused", checked.refused},
           {"not_faster_because", why_not_faster(cpu::detect(), features)}};
 }
 
@@ -175,8 +177,9 @@ void print_text(const Json& report) {
   print_load(report["load"]);
   print_memory(report["memory"]);
   for (const auto& [kind, kernel] : report["kernels"].items()) {
-    if (kind != "not_faster_because") print_row("kernels", kind + ": " + plain(kernel));
+    if (!kernel.is_array()) print_row("kernels", kind + ": " + plain(kernel));
   }
+  for (const Json& reason : report["kernels"]["refused"]) print_row("refused", plain(reason));
   for (const Json& reason : report["kernels"]["not_faster_because"])
     print_row("not faster", plain(reason));
 }

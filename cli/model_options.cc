@@ -6,7 +6,7 @@
 
 #include "base/log.h"
 #include "base/progress.h"
-#include "cpu/cpu.h"
+#include "cpu/self_check.h"
 #include "io/gguf.h"
 #include "io/hub_cache.h"
 #include "octavo/error.h"
@@ -135,7 +135,9 @@ RunningModel load(const ModelOptions& options) {
   RunningModel running;
   running.directory = model_directory(options);
   running.pool = std::make_unique<ThreadPool>(options.threads);
-  const Ops ops = cpu::ops(usable_features());
+  const cpu::CheckedOps checked = cpu::checked_ops(usable_features());
+  for (const std::string& why : checked.refused) log_line("not used: " + why);
+  const Ops& ops = checked.ops;
   Progress progress("loading", "bytes", 0);
   const PrecisionChoice precision = precision_of(options);
   LoadOptions load_options{.dtype = precision.dtype,

@@ -26,6 +26,8 @@ inline S dot_wide(S sums, U codes, U x) {
          pairs_times(codes >> 4 & 0x0F0F0F0Fu, x, 16);
 }
 
+#include "cpu/matmul_int8_x86.inl.h"
+//
 #include "cpu/matmul_int8.inl.h"
 
 XForm form(const Format& format, Compute compute) noexcept {

@@ -25,6 +25,8 @@ inline S dot(S sums, U codes, U x) {
 }
 inline S dot_wide(S sums, U codes, U x) { return dot(sums, codes, x); }
 
+#include "cpu/matmul_int8_x86.inl.h"
+//
 #include "cpu/matmul_int8.inl.h"
 
 XForm form(const Format& format, Compute compute) noexcept {

@@ -4,6 +4,10 @@
 //                                     and below 128, x signed
 //   S dot_wide(S sums, U codes, U x)  the same for codes of all 8 bits
 //   U look_up_bytes(const uint8_t* table, U index)  of 16, byte by byte, index below 16
+//   int32_t round_unit(std::span<const float> x, float inverse, int64_t inputs_of_word,
+//                      std::byte* out)  x · inverse to the nearest integers, 16 at a time in the
+//                                     order of a word's bytes: inputs 2s, h + 2s, 2s + 1, h + 2s +
+//                                     1 of each 2h for s = 0, 1, ...; returns their sum
 //   constexpr int kIntRows, kIntCodeRows   rows of x of the largest tile over bytes and over codes
 //   constexpr int int_tile_vectors(int rows)
 //
@@ -171,14 +175,14 @@ template <int Rows, int Vectors>
 [[gnu::always_inline]] inline void fetch_ahead(const std::byte* at, int lines) {
   const auto* const line = reinterpret_cast<const char*>(at);
   if (lines == 4) {
-    _mm_prefetch(line, _MM_HINT_T0);
-    _mm_prefetch(line + 64, _MM_HINT_T0);
-    _mm_prefetch(line + 128, _MM_HINT_T0);
-    _mm_prefetch(line + 192, _MM_HINT_T0);
+    __builtin_prefetch(line, 0, 3);
+    __builtin_prefetch(line + 64, 0, 3);
+    __builtin_prefetch(line + 128, 0, 3);
+    __builtin_prefetch(line + 192, 0, 3);
     return;
   }
-  _mm_prefetch(line, _MM_HINT_T1);
-  if (lines == 2) _mm_prefetch(line + 64, _MM_HINT_T1);
+  __builtin_prefetch(line, 0, 2);
+  if (lines == 2) __builtin_prefetch(line + 64, 0, 2);
 }
 
 template <class Source, int Rows, int Vectors>
@@ -355,15 +359,6 @@ void int_panel(const PanelTask& task) {
 
 // ---- x.
 
-// 16 bytes: inputs 2s, h + 2s, 2s + 1, h + 2s + 1 for s = 0, 1, ... of each 2h inputs.
-inline __m128i byte_order(int64_t inputs_of_word) {
-  if (inputs_of_word == 4)
-    return _mm_setr_epi8(0, 2, 1, 3, 4, 6, 5, 7, 8, 10, 9, 11, 12, 14, 13, 15);
-  if (inputs_of_word == 8)
-    return _mm_setr_epi8(0, 4, 1, 5, 2, 6, 3, 7, 8, 12, 9, 13, 10, 14, 11, 15);
-  return _mm_setr_epi8(0, 8, 1, 9, 2, 10, 3, 11, 4, 12, 5, 13, 6, 14, 7, 15);
-}
-
 inline uint32_t largest_bits(const float* x, int64_t count) {  // count a multiple of 16
   S largest{};
   for (int64_t k = 0; k < count; k += kLanes) {
@@ -383,22 +378,14 @@ void int8_row(const XRowTask& t) noexcept {
     std::fill(t.gathered + t.in, t.gathered + t.inputs, 0.0f);
     x = t.gathered;
   }
-  const __m128i order = byte_order(t.inputs_of_word), flip = _mm_set1_epi8(-128);
   const int64_t unit = int8_unit(t.group_size);
   XUnit* to = t.units;
   for (int64_t k = 0; k < t.inputs; ++to) {
     const int64_t count = std::min(unit, t.group_size - k % t.group_size);
     const Int8Rounding rounding = int8_rounding(largest_bits(x + k, count));
-    __m128i sums = _mm_setzero_si128();
-    for (int64_t i = k; i < k + count; i += 16) {
-      const __m128i bytes = round_bytes(x + i, rounding.inverse);
-      // Σ of a + 128, unsigned.
-      sums = _mm_add_epi64(sums, _mm_sad_epu8(_mm_xor_si128(bytes, flip), _mm_setzero_si128()));
-      _mm_storeu_si128(reinterpret_cast<__m128i*>(t.out + i), _mm_shuffle_epi8(bytes, order));
-    }
     to->scale = rounding.scale;
-    to->sum =
-        static_cast<int32_t>(_mm_cvtsi128_si64(sums) + _mm_extract_epi64(sums, 1) - 128 * count);
+    to->sum = round_unit({x + k, static_cast<size_t>(count)}, rounding.inverse, t.inputs_of_word,
+                         t.out + k);
     k += count;
   }
 }

@@ -14,13 +14,22 @@ namespace {
 #include "cpu/matmul_neon.inl.h"
 #include "cpu/matmul_panel.inl.h"
 
-XForm form(const Format&, Compute compute) noexcept {
+//
+#include "cpu/matmul_int8.inl.h"
+
+XForm form(const Format& format, Compute compute) noexcept {
+  if (compute == Compute::int8 && format.scheme != Scheme::dense) return XForm::int8;
   return compute == Compute::f32 ? XForm::f32 : XForm::rounded_f32;
 }
-void panel(const PanelTask& task) noexcept { float_panel(task); }
+void panel(const PanelTask& task) noexcept {
+  return task.x.form == XForm::int8 ? int_panel(task) : float_panel(task);
+}
+void row(const XRowTask& task) noexcept {
+  return task.form == XForm::int8 ? int8_row(task) : float_row(task);
+}
 
 void matmul(Queue& queue, std::span<const Matmul> products) noexcept {
-  run_matmul(queue, products, {.form = form, .row = float_row, .panel = panel});
+  run_matmul(queue, products, {.form = form, .row = row, .panel = panel});
 }
 
 }  // namespace
@@ -33,6 +42,7 @@ Ops overlay_matmul_neon(Ops table) {
   table.matmul = neon::matmul;
   table.matmul_dense_name = "neon fma 6x16";
   table.matmul_affine_name = "neon fma 6x16, codes to f32";
+  table.matmul_int8_name = "neon smull 4x16";
   return table;
 }
 

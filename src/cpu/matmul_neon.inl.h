@@ -39,3 +39,35 @@ inline F fnma(F a, F b, F c) { return vfmsq_f32(c, a, b); }
 inline float add_lanes(F v) { return vaddvq_f32(v); }
 inline void store_bf16(void*, F) {}  // no kernel of this ISA reads bf16
 inline void prefetch(const void* p) { __builtin_prefetch(p, 0, 2); }
+
+// ---- For matmul_int8.inl.h.
+
+constexpr int kIntRows = 4, kIntCodeRows = 4;
+constexpr int int_tile_vectors(int rows) { return rows == 1 ? 8 : 4; }
+
+// Sums of the four products of each lane's bytes; codes below 128.
+inline S four_products(U codes, U x) {
+  const int8x16_t a = (int8x16_t)codes, b = (int8x16_t)x;
+  const int16x8_t low = vmull_s8(vget_low_s8(a), vget_low_s8(b)), high = vmull_high_s8(a, b);
+  return (S)vpaddq_s32(vpaddlq_s16(low), vpaddlq_s16(high));
+}
+inline S dot(S sums, U codes, U x) { return sums + four_products(codes, x); }
+inline S dot_wide(S sums, U codes, U x) {
+  return sums + four_products(codes & 0x0F0F0F0Fu, x) +
+         four_products(codes >> 4 & 0x0F0F0F0Fu, x) * 16;
+}
+inline U look_up_bytes(const uint8_t* table, U index) {
+  return (U)vqtbl1q_u8(vld1q_u8(table), (uint8x16_t)index);
+}
+inline int32_t round_unit(std::span<const float> x, float inverse, int64_t inputs_of_word,
+                          std::byte* out) {
+  int32_t sum = 0;
+  const auto half = static_cast<size_t>(inputs_of_word / 2);
+  for (size_t i = 0; i < x.size(); ++i) {
+    const int32_t a = vcvtns_s32_f32(x[i] * inverse);
+    sum += a;
+    const size_t k = i % (2 * half), j = k % half;  // input j of one half of a word
+    out[i - k + j / 2 * 4 + j % 2 * 2 + k / half] = static_cast<std::byte>(a);
+  }
+  return sum;
+}
