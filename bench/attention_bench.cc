@@ -19,6 +19,7 @@ namespace octavo {
 namespace {
 
 constexpr int kRuns = 9;
+constexpr int64_t kHugePage = int64_t{2} << 20;
 
 double now(clockid_t clock) {
   timespec time{};
@@ -61,6 +62,7 @@ double read_bandwidth(ThreadPool& pool, const HugeBuffer& buffer) {
 struct Shape {
   int64_t heads, kv_heads, head_dim, sequences, queries, tokens;
   DType dtype = DType::bf16;
+  bool shared = false;  // all sequences hold the tokens but the last block in the same blocks
 };
 
 struct Case {
@@ -68,8 +70,8 @@ struct Case {
       : shape(s),
         kv{.kv_heads = s.kv_heads, .head_dim = s.head_dim, .dtype = s.dtype},
         blocks(s.sequences * ((s.tokens + 31) / 32)),
-        k(blocks * kv.block_bytes()),
-        v(blocks * kv.block_bytes()),
+        k(std::max(blocks * kv.block_bytes(), kHugePage)),  // as a layer's part of a real cache
+        v(std::max(blocks * kv.block_bytes(), kHugePage)),
         q(s.sequences * s.queries * s.heads * s.head_dim),
         out(q.size()) {
     for (size_t i = 0; i < q.size(); ++i) q[i] = static_cast<float>(i * 7919 % 1000) * 0.002f - 1;
@@ -81,6 +83,10 @@ struct Case {
     }
     table.resize(blocks);
     std::iota(table.begin(), table.end(), 0);
+    const int64_t each = blocks / s.sequences;
+    for (int64_t i = each; s.shared && i < blocks; ++i) {
+      if (i % each != each - 1) table[i] = static_cast<int32_t>(i % each);
+    }
     for (int64_t i = 0; i <= s.sequences; ++i)
       row_begin.push_back(static_cast<int32_t>(i * s.queries));
     kv_tokens.assign(s.sequences, static_cast<int32_t>(s.tokens));
@@ -109,7 +115,7 @@ struct Case {
 void print_decode(Queue& queue, const Ops& ops, const Shape& shape, const HugeBuffer& memory) {
   Case c(shape, queue, ops);
   const double bytes = 2.0 * static_cast<double>(shape.sequences * shape.tokens * shape.kv_heads *
-                                                 shape.head_dim * size_bytes(shape.dtype));
+                                                 c.kv.token_bytes());
   std::vector<double> rates, shares;
   for (int run = 0; run < kRuns; ++run) {
     const double bandwidth = read_bandwidth(queue.pool(), memory);
@@ -119,12 +125,13 @@ void print_decode(Queue& queue, const Ops& ops, const Shape& shape, const HugeBu
     shares.push_back(rate / bandwidth);
   }
   std::printf(
-      "%-16s decode  %2d/%d heads of %3d, %s, %d x %5d tokens, %6.1f MB: %5.1f GB/s, %3.0f %% "
+      "%-16s decode  %2d/%d heads of %3d, %s, %d x %5d tokens%s, %6.1f MB: %5.1f GB/s, %3.0f %% "
       "of reading\n",
       std::string(ops.name).c_str(), static_cast<int>(shape.heads),
       static_cast<int>(shape.kv_heads), static_cast<int>(shape.head_dim),
       std::string(name(shape.dtype)).c_str(), static_cast<int>(shape.sequences),
-      static_cast<int>(shape.tokens), bytes / 1e6, median(rates) / 1e9, 100 * median(shares));
+      static_cast<int>(shape.tokens), shape.shared ? " shared" : "", bytes / 1e6,
+      median(rates) / 1e9, 100 * median(shares));
 }
 
 void print_prefill(Queue& queue, const Ops& ops, const Shape& shape) {
@@ -155,12 +162,14 @@ void run(int threads, const char* level) {
   std::printf("%d threads, reading %.1f GB/s\n", pool.threads(),
               read_bandwidth(pool, memory) / 1e9);
   for (int64_t head_dim : {64, 128}) {
-    const Shape long_one{14, 2, head_dim, 1, 1, 131072};
-    print_decode(queue, ops, long_one, memory);
-    print_decode(queue, ops, {32, 8, head_dim, 8, 1, 4096}, memory);
-    print_decode(queue, ops, {8, 8, head_dim, 8, 1, 4096}, memory);
-    print_decode(queue, ops, {14, 2, head_dim, 1, 1, 2048}, memory);
-    print_prefill(queue, ops, {14, 2, head_dim, 1, 1024, 1024});
+    for (DType dtype : {DType::bf16, DType::i8, DType::f8_e4m3}) {
+      print_decode(queue, ops, {14, 2, head_dim, 1, 1, 65536, dtype}, memory);
+      print_decode(queue, ops, {32, 8, head_dim, 4, 1, 4096, dtype}, memory);
+      print_decode(queue, ops, {8, 8, head_dim, 4, 1, 4096, dtype}, memory);
+      print_decode(queue, ops, {8, 8, head_dim, 16, 1, 2048, dtype, true}, memory);
+      print_decode(queue, ops, {14, 2, head_dim, 1, 1, 2048, dtype}, memory);
+      print_prefill(queue, ops, {14, 2, head_dim, 1, 1024, 1024, dtype});
+    }
     print_prefill(queue, ops, {14, 2, head_dim, 1, 1024, 1024, DType::f32});
   }
 }

@@ -113,15 +113,32 @@ inline void weigh_rows(const RowsTask<Kv>& task, const TileUnits& units, int64_t
 struct TokenPlace {
   int64_t unit, scale;
 };
+
+// From unit to unit of the rows' sequence, without a division for each.
 template <class Kv>
-inline TokenPlace place_token(const RowsTask<Kv>& task, int64_t token) {
-  const KvShape& shape = task.a.kv.shape;
-  const int64_t block = *task.a.block_table.at(task.rows.sequence, token / shape.block_tokens);
-  const int64_t in_block = token % shape.block_tokens;
-  const int64_t head = (block * shape.kv_heads + task.rows.kv_head) * task.layout.head_bytes;
-  return {head + in_block / kUnitTokens * task.layout.unit_bytes,
-          head + task.layout.scales_at + in_block * 2};
-}
+struct UnitWalk {
+  const RowsTask<Kv>& task;
+  int64_t block, in_block;  // index in the sequence's table; token
+
+  UnitWalk(const RowsTask<Kv>& t, int64_t token)
+      : task(t),
+        block(token / t.a.kv.shape.block_tokens),
+        in_block(token % t.a.kv.shape.block_tokens) {}
+
+  TokenPlace place() const {
+    const KvShape& shape = task.a.kv.shape;
+    const int64_t id = *task.a.block_table.at(task.rows.sequence, block);
+    const int64_t head = (id * shape.kv_heads + task.rows.kv_head) * task.layout.head_bytes;
+    return {head + in_block / kUnitTokens * task.layout.unit_bytes,
+            head + task.layout.scales_at + in_block * 2};
+  }
+  void next() {
+    in_block += kUnitTokens;
+    if (in_block < task.a.kv.shape.block_tokens) return;
+    in_block = 0;
+    ++block;
+  }
+};
 
 // The scales of the unit at token t of the tile.
 inline void load_scales(TileUnits& units, const Attention& a, const TokenPlace& place, int64_t t) {
@@ -141,8 +158,9 @@ inline void find_units(const RowsTask<Kv>& task, int64_t tile, TileUnits& units)
   const Attention& a = task.a;
   const int64_t origin = tile * kTileTokens;
   const int64_t first = units.low / kUnitTokens, last = (units.high - 1) / kUnitTokens;
-  for (int64_t u = first; u <= last; ++u) {
-    const TokenPlace place = place_token(task, origin + u * kUnitTokens);
+  UnitWalk<Kv> walk(task, origin + first * kUnitTokens);
+  for (int64_t u = first; u <= last; ++u, walk.next()) {
+    const TokenPlace place = walk.place();
     units.keys[u] = a.kv.k + place.unit;
     units.values[u] = a.kv.v + place.unit;
     if constexpr (Kv::kScaled) load_scales(units, a, place, u * kUnitTokens);
@@ -157,10 +175,10 @@ inline void find_units(const RowsTask<Kv>& task, int64_t tile, TileUnits& units)
     }
   }
   const int64_t next = origin + kTileTokens, most = task.token(task.rows.queries - 1);
-  for (int64_t u = first; u <= last; ++u) {
+  UnitWalk<Kv> ahead(task, next + first * kUnitTokens);
+  for (int64_t u = first; u <= last; ++u, ahead.next()) {
     const bool read = tile + 1 < task.rows.tile_end && next + u * kUnitTokens <= most;
-    units.next_keys[u] =
-        read ? a.kv.k + place_token(task, next + u * kUnitTokens).unit : units.keys[u];
+    units.next_keys[u] = read ? a.kv.k + ahead.place().unit : units.keys[u];
   }
 }
 

@@ -1,114 +1,55 @@
 #include "engine/distribution.h"
 
 #include <algorithm>
-#include <bit>
+#include <array>
 #include <cmath>
 
+#include "engine/row_math.h"
+
 namespace octavo {
-namespace {
 
-constexpr int kLanes = 16;
-
-// e^x for x <= 0, relative error below 2e-7: branch-free, so that the compiler makes vectors of it
-// (std::exp is a call for each element, and a row has 150,000). x = i·ln2 + r, |r| <= ln2/2, and a
-// Taylor polynomial of degree 7.
-inline float exp_negative(float x) {
-  x = x < -87.0f ? -87.0f : x;
-  const int i = static_cast<int>(x * 1.44269504f - 0.5f);
-  const float f = static_cast<float>(i);
-  const float r = (x - f * 0.693359375f) + f * 2.12194440e-4f;
-  float p = 1.0f / 5040;
-  p = p * r + 1.0f / 720;
-  p = p * r + 1.0f / 120;
-  p = p * r + 1.0f / 24;
-  p = p * r + 1.0f / 6;
-  p = p * r + 0.5f;
-  p = p * r + 1.0f;
-  p = p * r + 1.0f;
-  return p * std::bit_cast<float>((i + 127) << 23);
-}
-
-// Weights of tokens first .. first + kLanes, zero where cut or beyond the row. Returns whether any
-// is kept.
-bool block_weights(std::span<const float> logits, int64_t first, const Weighing& w,
-                   float (&out)[kLanes]) {
-  const auto left = static_cast<int64_t>(logits.size()) - first;
-  float x[kLanes];
-  int any = 0;
-  if (left >= kLanes) {
-    for (int i = 0; i < kLanes; ++i) x[i] = logits[first + i];
-    for (int i = 0; i < kLanes; ++i) any |= x[i] >= w.cut.last.logit;
-    if (!any) return false;
-  } else {
-    for (int i = 0; i < kLanes; ++i)
-      x[i] = i < left ? logits[first + i] : -std::numeric_limits<float>::infinity();
-  }
-  for (int i = 0; i < kLanes; ++i) out[i] = exp_negative((x[i] - w.peak) * w.scale);
-  for (int i = 0; i < kLanes; ++i) {
-    if (!w.cut.keeps(x[i], static_cast<TokenId>(first + i))) out[i] = 0;
-  }
-  return true;
-}
-
-double sum_of(const float (&weights)[kLanes]) {
-  double sum = 0;
-  for (const float weight : weights) sum += weight;
-  return sum;
-}
-
-}  // namespace
+using row_math::Buckets;
 
 Peak find_peak(std::span<const float> logits) {
-  constexpr float kInfinity = std::numeric_limits<float>::infinity();
-  const auto count = static_cast<int64_t>(logits.size());
-  float best[kLanes];
-  int broken[kLanes] = {};
-  std::fill(std::begin(best), std::end(best), -kInfinity);
-  int64_t first = 0;
-  for (; first + kLanes <= count; first += kLanes) {
-    const float* const x = logits.data() + first;
-    for (int i = 0; i < kLanes; ++i) best[i] = x[i] > best[i] ? x[i] : best[i];
-    for (int i = 0; i < kLanes; ++i) broken[i] |= !(x[i] < kInfinity);
-  }
-  for (; first < count; ++first) {
-    best[0] = std::max(best[0], logits[first]);
-    broken[0] |= !(logits[first] < kInfinity);
-  }
+  const row_math::Kernels math = row_math::kernels();
   Peak peak;
-  for (int i = 0; i < kLanes; ++i) {
-    peak.broken |= broken[i] != 0;
-    peak.top.logit = std::max(peak.top.logit, best[i]);
-  }
-  if (peak.broken || peak.top.logit == -kInfinity) return peak;
-  peak.top.id = static_cast<TokenId>(std::ranges::find(logits, peak.top.logit) - logits.begin());
+  math.peak(logits, peak.top.logit, peak.broken);
+  if (peak.broken || peak.top.logit == -std::numeric_limits<float>::infinity()) return peak;
+  peak.top.id = static_cast<TokenId>(math.next_at_least(logits, 0, peak.top.logit));
   return peak;
 }
 
-float weight_of(float logit, const Weighing& w) { return exp_negative((logit - w.peak) * w.scale); }
+float weight_of(float logit, const Weighing& w) {
+  return row_math::exp_negative((logit - w.peak) * w.scale);
+}
 
-double sum_weights(std::span<const float> logits, const Weighing& w) {
+double sum_weights(std::span<const float> logits, const Weighing& w, std::vector<double>& strips) {
+  strips.resize(row_math::strips(static_cast<int64_t>(logits.size())));
+  row_math::kernels().sum_strips(logits, w, strips.data());
   double sum = 0;
-  float weights[kLanes];
-  for (int64_t first = 0; first < static_cast<int64_t>(logits.size()); first += kLanes) {
-    if (block_weights(logits, first, w, weights)) sum += sum_of(weights);
-  }
+  for (const double strip : strips) sum += strip;
   return sum;
 }
 
-TokenId token_at(std::span<const float> logits, const Weighing& w, double target) {
-  TokenId last = -1;
+TokenId token_at(std::span<const float> logits, const Weighing& w, std::span<const double> strips,
+                 double target) {
+  const auto vocab = static_cast<int64_t>(logits.size());
   double sum = 0;
-  float weights[kLanes];
-  for (int64_t first = 0; first < static_cast<int64_t>(logits.size()); first += kLanes) {
-    if (!block_weights(logits, first, w, weights)) continue;
-    const double after = sum + sum_of(weights);
-    for (int i = 0; i < kLanes; ++i) {
-      if (weights[i] == 0) continue;
-      last = static_cast<TokenId>(first + i);
-      sum += weights[i];
-      if (sum > target) return last;
-    }
-    sum = after;
+  int64_t strip = 0;
+  for (; strip < static_cast<int64_t>(strips.size()); sum += strips[strip++]) {
+    if (sum + strips[strip] > target) break;
+  }
+  const int64_t begin = strip * row_math::kStripTokens;
+  const int64_t count = std::min(row_math::kStripTokens, vocab - begin);
+  if (count <= 0) return -1;
+  float weights[row_math::kStripTokens];
+  row_math::kernels().weights(logits.first(begin + count), begin, w, weights);
+  TokenId last = -1;
+  for (int64_t i = 0; i < count; ++i) {
+    if (weights[i] == 0) continue;
+    last = static_cast<TokenId>(begin + i);
+    sum += weights[i];
+    if (sum > target) break;
   }
   return last;
 }
@@ -128,7 +69,11 @@ void select_top(std::span<const float> logits, const Cut& cut, int64_t count,
     out.resize(count);
     bar.last = out.back();
   };
-  for (TokenId id = 0; id < vocab; ++id) {
+  const row_math::Kernels math = row_math::kernels();
+  for (int64_t at = 0;; ++at) {
+    at = math.next_at_least(logits, at, bar.last.logit);
+    if (at >= vocab) break;
+    const auto id = static_cast<TokenId>(at);
     if (!bar.keeps(logits[id], id)) continue;
     out.push_back({logits[id], id});
     if (static_cast<int64_t>(out.size()) >= full) tighten();
@@ -142,16 +87,63 @@ void sorted_top(std::span<const float> logits, const Cut& cut, int64_t count,
   std::ranges::sort(out, before);
 }
 
+// Tokens that the cut keeps and `histogram` puts into a bucket, in `out`.
+void collect_bucket(std::span<const float> logits, const Weighing& w, const Buckets& buckets,
+                    int64_t bucket, std::vector<Scored>& out) {
+  const row_math::Kernels math = row_math::kernels();
+  const auto vocab = static_cast<int64_t>(logits.size());
+  // Generously: bucket_of tells apart.
+  const float farthest = buckets.begin + static_cast<float>(bucket + 2) * buckets.width;
+  const bool last = bucket + 1 == row_math::kBuckets;
+  const float bar = last ? w.cut.last.logit : w.peak - farthest / w.scale;
+  out.clear();
+  for (int64_t at = 0; (at = math.next_at_least(logits, at, bar)) < vocab; ++at) {
+    const auto id = static_cast<TokenId>(at);
+    if (!w.cut.keeps(logits[at], id)) continue;
+    if (row_math::bucket_of(logits[at], w, buckets) == bucket) out.push_back({logits[at], id});
+  }
+}
+
+Cut cut_at_mass(std::span<const float> logits, const Weighing& w, double wanted,
+                std::vector<Scored>& scratch) {
+  constexpr size_t kFew = 4096;  // to sort
+  constexpr int kRounds = 3;     // 2048 buckets, three times: finer than floats are
+  Buckets buckets{.begin = 0, .width = 88.0f / (row_math::kBuckets - 1)};
+  std::array<double, row_math::kBuckets> mass;
+  double sum = 0;
+  for (int round = 0; round < kRounds; ++round) {
+    mass.fill(0);
+    row_math::kernels().histogram(logits, w, buckets, mass.data());
+    int64_t bucket = 0;
+    sum = 0;
+    while (bucket + 1 < row_math::kBuckets && sum + mass[bucket] < wanted) sum += mass[bucket++];
+    collect_bucket(logits, w, buckets, bucket, scratch);
+    if (scratch.size() <= kFew) break;
+    buckets.begin += static_cast<float>(bucket) * buckets.width;
+    buckets.width /= row_math::kBuckets - 2;
+  }
+  std::ranges::sort(scratch, before);
+  for (const Scored& token : scratch) {
+    sum += weight_of(token.logit, w);
+    if (sum >= wanted) return {.last = token};
+  }
+  return scratch.empty() ? w.cut : Cut{.last = scratch.back()};
+}
+
 double log_sum_exp(std::span<const float> logits, float peak) {
-  return peak + std::log(sum_weights(logits, {.peak = peak, .scale = 1, .cut = {}}));
+  constexpr size_t kAtOnce = 64;
+  const Weighing w{.peak = peak, .scale = 1, .cut = {}};
+  double strips[kAtOnce], sum = 0;
+  for (size_t at = 0; at < logits.size(); at += kAtOnce * row_math::kStripTokens) {
+    const size_t count = std::min(logits.size() - at, kAtOnce * row_math::kStripTokens);
+    row_math::kernels().sum_strips(logits.subspan(at, count), w, strips);
+    for (int64_t i = 0; i < row_math::strips(static_cast<int64_t>(count)); ++i) sum += strips[i];
+  }
+  return peak + std::log(sum);
 }
 
 int32_t rank_of(std::span<const float> logits, TokenId id) {
-  const float own = logits[id];
-  int32_t rank = 1;
-  for (const float logit : logits.first(id)) rank += logit >= own;
-  for (const float logit : logits.subspan(id + 1)) rank += logit > own;
-  return rank;
+  return 1 + static_cast<int32_t>(row_math::kernels().count_before(logits, {logits[id], id}));
 }
 
 }  // namespace octavo

@@ -7,8 +7,8 @@
 
 #include "octavo/tokens.h"
 
-// The arithmetic of one row of logits. All sums run in the order of the ids, so a row's result
-// depends on the row alone.
+// The arithmetic of one row of logits. All sums run in an order that depends on the row's length
+// alone (row_math.h), so a row's result depends on the row alone.
 
 namespace octavo {
 
@@ -44,11 +44,18 @@ struct Weighing {
   Cut cut;
 };
 float weight_of(float logit, const Weighing& w);
-double sum_weights(std::span<const float> logits, const Weighing& w);
+// `strips` gets the sums of its strips (row_math.h); no allocation if its capacity suffices.
+double sum_weights(std::span<const float> logits, const Weighing& w, std::vector<double>& strips);
 
-// The token at which the running sum of weights first exceeds `target`, else the last kept one; -1:
-// none kept.
-TokenId token_at(std::span<const float> logits, const Weighing& w, double target);
+// The token at which the running sum of weights first exceeds `target`, given the strips of
+// sum_weights; -1: the target is not below the sum.
+TokenId token_at(std::span<const float> logits, const Weighing& w, std::span<const double> strips,
+                 double target);
+
+// The shortest beginning of the order, among the tokens that w.cut keeps, whose weights reach
+// `wanted`. Sorts no more than the few tokens around its end. `scratch` as in select_top.
+Cut cut_at_mass(std::span<const float> logits, const Weighing& w, double wanted,
+                std::vector<Scored>& scratch);
 
 // The first `count` tokens of the order among those that the cut keeps (fewer if it keeps fewer),
 // in no order. `out` is also the scratch: it allocates nothing if its capacity is the row's length

@@ -6,6 +6,7 @@
 
 #include "engine/random.h"
 #include "engine/request.h"
+#include "engine/row_math.h"
 
 namespace octavo {
 namespace {
@@ -60,7 +61,9 @@ void add_penalties(const SampleTask& task) {
 
 // min_p, top_k, top_p, each on what the one before left. All are cuts of one order, and temperature
 // keeps the order, so nothing is sorted but the few that top_p has to walk.
-Cut filter(const SampleTask& task, const Scored& top, float scale, std::vector<Scored>& scratch) {
+template <class Worker>
+Cut filter(const SampleTask& task, const Scored& top, float scale, Worker& worker) {
+  std::vector<Scored>& scratch = worker.scratch;
   const SamplingParams& p = *task.params;
   const auto vocab = static_cast<int64_t>(task.logits.size());
   Weighing w{.peak = top.logit, .scale = scale, .cut = {}};
@@ -75,25 +78,28 @@ Cut filter(const SampleTask& task, const Scored& top, float scale, std::vector<S
     }
   }
   if (p.top_p >= 1) return w.cut;
-  const double wanted = p.top_p * sum_weights(task.logits, w);
-  for (int64_t count = 64;; count *= 8) {
-    sorted_top(task.logits, w.cut, std::min(count, vocab), scratch);
-    double sum = 0;
-    for (const Scored& token : scratch) {
-      sum += weight_of(token.logit, w);
-      if (sum >= wanted) return {.last = token};
-    }
-    if (count >= vocab || static_cast<int64_t>(scratch.size()) < count) return w.cut;
+  const double wanted = p.top_p * sum_weights(task.logits, w, worker.strips);
+  // Mostly a few tokens hold that much.
+  constexpr int64_t kFew = 64;
+  sorted_top(task.logits, w.cut, kFew, scratch);
+  double sum = 0;
+  for (const Scored& token : scratch) {
+    sum += weight_of(token.logit, w);
+    if (sum >= wanted) return {.last = token};
   }
+  if (static_cast<int64_t>(scratch.size()) < kFew) return w.cut;
+  return cut_at_mass(task.logits, w, wanted, scratch);
 }
 
-TokenId draw(const SampleTask& task, const Scored& top, std::vector<Scored>& scratch) {
+template <class Worker>
+TokenId draw(const SampleTask& task, const Scored& top, Worker& worker) {
   const float temperature = task.params->temperature;
   if (temperature < kGreedyTemperature || task.params->top_k == 1) return top.id;
   const float scale = 1 / std::max(temperature, kLowestTemperature);
-  const Weighing w{.peak = top.logit, .scale = scale, .cut = filter(task, top, scale, scratch)};
-  const double sum = sum_weights(task.logits, w);
-  const TokenId token = token_at(task.logits, w, uniform(task.seed, task.position) * sum);
+  const Weighing w{.peak = top.logit, .scale = scale, .cut = filter(task, top, scale, worker)};
+  const double sum = sum_weights(task.logits, w, worker.strips);
+  const double target = uniform(task.seed, task.position) * sum;
+  const TokenId token = token_at(task.logits, w, worker.strips, target);
   return token >= 0 ? token : top.id;
 }
 
@@ -136,6 +142,7 @@ Sampler::Sampler(ThreadPool& pool, int64_t vocab) : pool_(pool), workers_(pool.t
   for (Worker& worker : workers_) {
     worker.scratch.reserve(vocab);
     worker.raw.reserve(vocab);
+    worker.strips.reserve(row_math::strips(vocab));
   }
 }
 
@@ -162,7 +169,7 @@ void Sampler::choose_one(const SampleTask& task, Worker& worker, Sample& sample)
     sample.failure = "the constraints of this request leave no token to choose";
     return;
   }
-  sample.token = draw(task, peak.top, worker.scratch);
+  sample.token = draw(task, peak.top, worker);
   if (scored) describe(raw, sample.token, task.params->logprobs, worker.scratch, sample.logprobs);
 }
 

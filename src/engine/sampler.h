@@ -51,9 +51,10 @@ class Sampler {
   void score(std::span<const ScoreTask> tasks) noexcept;
 
  private:
-  struct Worker {  // both of capacity v
+  struct Worker {  // of capacity v
     std::vector<Scored> scratch;
     std::vector<float> raw;  // the row before it is edited, where it is needed afterwards
+    std::vector<double> strips;
   };
   static void choose_one(const SampleTask& task, Worker& worker, Sample& sample) noexcept;
 
