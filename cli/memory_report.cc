@@ -34,6 +34,7 @@ MemoryPlan memory_plan(const ModelOptions& options, const EngineOptions& engine)
   shell.kv_dtype = kv_dtype(options, load.compute);
   EngineOptions settings = engine;
   settings.max_model_len = options.max_model_len;
+  settings.prefix_files = {};  // named when the model is loaded
   return plan_memory(shell, static_cast<int64_t>(load.weight_bytes), settings);
 }
 
