@@ -29,6 +29,7 @@ MemoryPlan memory_plan(const ModelOptions& options, const EngineOptions& engine)
   shell.kv_dtype = parse_kv_dtype(options.kv_cache_dtype).value_or(load.precision.kv);
   EngineOptions settings = engine;
   settings.max_model_len = options.max_model_len;
+  settings.prefix_files = {};  // named when the model is loaded
   return plan_memory(shell, static_cast<int64_t>(load.weight_bytes), settings);
 }
 

@@ -17,6 +17,7 @@ from typing import Any
 PROGRAM = Path(os.environ.get("OCTAVO", "build/release/bin/octavo"))
 MODEL = os.environ.get("OCTAVO_MODEL", "models/demo")
 PROMPT = [i % 200 + 5 for i in range(150)]
+PROBES = [[(7 * probe + i) % 200 + 5 for i in range(40)] for probe in range(1, 25)]
 
 
 class Server:
@@ -63,29 +64,31 @@ class PrefixRestartTest(unittest.TestCase):
     def blocks(self) -> list[Path]:
         return sorted(self.folder.glob("*/*.kv"))
 
-    def ask_until_cached(self, server: Server) -> dict[str, Any]:
-        """The files are opened in the background; a fresh prompt of the same beginning does not disturb the question."""
-        for _ in range(50):
-            answer = server.complete(PROMPT)
-            if cached(answer):
-                break
-        return answer
+    def fill(self, server: Server) -> dict[str, Any]:
+        for probe in PROBES:
+            server.complete(probe, 1)
+        return server.complete(PROMPT)
+
+    def ask_when_open(self, server: Server) -> dict[str, Any]:
+        """The files are opened in the background. Each probe is asked once, so the first that is cached comes from them."""
+        self.assertTrue(any(cached(server.complete(probe, 1)) for probe in PROBES))
+        return server.complete(PROMPT)
 
     def test_is_warm_after_a_drain(self) -> None:
         server = self.serve()
-        first = server.complete(PROMPT)
+        first = self.fill(server)
         self.assertEqual(cached(first), 0)
         server.end()
         self.assertGreaterEqual(len(self.blocks()), 4)
         server = self.serve()
-        again = self.ask_until_cached(server)
+        again = self.ask_when_open(server)
         self.assertEqual(text(again), text(first))
         self.assertGreaterEqual(cached(again), 128)
         server.end()
 
     def test_is_warm_after_a_kill_under_load_and_ignores_damage(self) -> None:
         server = self.serve()
-        first = server.complete(PROMPT)
+        first = self.fill(server)
 
         def load(seed: int) -> None:
             try:
@@ -96,14 +99,14 @@ class PrefixRestartTest(unittest.TestCase):
         threads = [threading.Thread(target=load, args=(seed,)) for seed in range(3)]
         for thread in threads:
             thread.start()
-        while len(self.blocks()) < 12:
+        while len(self.blocks()) < len(PROBES) + 12:
             pass
         server.end(kill=True)
         for thread in threads:
             thread.join()
 
         server = self.serve()
-        again = self.ask_until_cached(server)
+        again = self.ask_when_open(server)
         self.assertEqual(text(again), text(first))
         self.assertGreaterEqual(cached(again), 128)
         server.end(kill=True)

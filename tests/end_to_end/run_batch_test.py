@@ -18,7 +18,7 @@ MODEL = os.environ.get("OCTAVO_MODEL", "models/demo")
 
 
 def request(custom_id: str, url: str = "/v1/completions", **body: Any) -> str:
-    fields: dict[str, Any] = {"prompt": "Once upon a time", "max_tokens": 6, "temperature": 0} | body
+    fields: dict[str, Any] = {"prompt": "Once upon a time there was a small mill by the river", "max_tokens": 6, "temperature": 0, "ignore_eos": True} | body
     if url.endswith("chat/completions"):
         fields = {"messages": [{"role": "user", "content": fields.pop("prompt")}]} | fields
     return json.dumps({"custom_id": custom_id, "method": "POST", "url": url, "body": fields})
