@@ -25,6 +25,7 @@ std::function<int()> add_inspect(CLI::App& app);
 std::function<int()> add_generate(CLI::App& app);
 std::function<int()> add_chat(CLI::App& app);
 std::function<int()> add_serve(CLI::App& app);
+std::function<int()> add_run_batch(CLI::App& app);
 std::function<int()> add_pull(CLI::App& app);
 std::function<int()> add_quantize(CLI::App& app);
 std::function<int()> add_eval(CLI::App& app);

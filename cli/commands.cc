@@ -8,6 +8,7 @@ constexpr Command kCommands[] = {
     {"generate", "text from a prompt, or from many", add_generate},
     {"chat", "talk with a model in the terminal", add_chat},
     {"serve", "the OpenAI-compatible server", add_serve},
+    {"run-batch", "the requests of a batch file, resumed where it stopped", add_run_batch},
     {"tokenize", "text to token ids, or back (JSONL)", add_tokenize},
     {"pull", "a model from a hub, resumed where it stopped", add_pull},
     {"quantize", "make a model small", add_quantize},

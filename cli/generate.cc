@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "base/log.h"
 #include "cli/answer.h"
 #include "cli/command.h"
 #include "cli/interrupt.h"
@@ -35,9 +36,10 @@ struct Options {
 };
 
 struct Prompt {
-  std::vector<TokenId> ids;
-  Json id;  // of a JSONL line, given back with its answer
-  SamplingParams sampling;
+  std::vector<TokenId> ids = {};
+  Json id = {};  // of a JSONL line, given back with its answer
+  SamplingParams sampling = {};
+  std::string problem = {};  // of a JSONL line that is no prompt
 };
 
 // What turns requests into prompts: the model's tokenizer, if it has one.
@@ -62,8 +64,8 @@ struct Reader {
                     "use ids from 0 to " + std::to_string(spec.vocab - 1));
       }
     }
-    return {std::move(ids), nullptr,
-            sampling_params(options.sampling, defaults, options.model.seed)};
+    return {.ids = std::move(ids),
+            .sampling = sampling_params(options.sampling, defaults, options.model.seed)};
   }
 };
 
@@ -107,8 +109,9 @@ void override_sampling(SamplingParams& sampling, const Json& line, const std::st
   }
 }
 
-Prompt read_line(const Reader& reader, const std::string& text, const std::string& where) {
-  Json line = parse_json(text, where);
+Prompt read_line(const Reader& reader, const std::string& text, const std::string& where,
+                 Json& line) {
+  line = parse_json(text, where);
   if (line.is_string()) line = Json{{"prompt", line}};
   if (!line.is_object())
     throw Error("neither an object nor a string", where, "give {\"prompt\": \"...\"}");
@@ -129,7 +132,6 @@ Prompt read_line(const Reader& reader, const std::string& text, const std::strin
     }
   }
   Prompt prompt = reader.prompt(std::move(ids), where);
-  prompt.id = line.value("id", Json());
   override_sampling(prompt.sampling, line, where);
   return prompt;
 }
@@ -153,8 +155,14 @@ std::vector<Prompt> read_prompts(const Reader& reader) {
   int64_t number = 0;
   for (std::string text; std::getline(std::cin, text);) {
     const std::string where = "standard input, line " + std::to_string(++number);
-    if (text.find_first_not_of(" \t\r") != std::string::npos)
-      prompts.push_back(read_line(reader, text, where));
+    if (text.find_first_not_of(" \t\r") == std::string::npos) continue;
+    Json line;
+    try {
+      prompts.push_back(read_line(reader, text, where, line));
+    } catch (const Error& error) {  // this line's; the others go on
+      prompts.push_back({.problem = error.what()});
+    }
+    if (line.is_object()) prompts.back().id = line.value("id", Json());
   }
   return prompts;
 }
@@ -198,17 +206,20 @@ class Run {
     const bool stream = !reader_.options.json && !reader_.options.jsonl;
     answers_.reserve(prompts.size());
     ids_.resize(prompts.size());
+    for (const Prompt& prompt : prompts) problems_.push_back(prompt.problem);
     for (Prompt& prompt : prompts) {
       const size_t i = answers_.size();
       names_.push_back(std::move(prompt.id));
       answers_.emplace_back(static_cast<int64_t>(prompt.ids.size()), text_stream(reader_),
                             stream ? Answer::Print(print_now) : Answer::Print());
+      if (!problems_[i].empty()) continue;
       Request request;
       request.prompt = std::move(prompt.ids);
       request.sampling = std::move(prompt.sampling);
       ids_[i] = engine_.submit(std::move(request), [this, i](const Event& e) { on_event(i, e); });
     }
     engine_.run_until_idle();
+    print_finished();
     if (interrupt_.requested()) throw Interrupted{};
     return status_;
   }
@@ -217,14 +228,35 @@ class Run {
   void on_event(size_t i, const Event& event) {
     const bool stop = answers_[i].take(event);
     if (stop || interrupt_.requested()) engine_.abort(ids_[i]);
-    while (next_ < answers_.size() && answers_[next_].done()) finish(next_++);
+    print_finished();
+  }
+
+  void print_finished() {
+    for (; next_ < problems_.size(); ++next_) {
+      if (!problems_[next_].empty()) {
+        print_error(next_, problems_[next_]);
+        status_ = 1;
+      } else if (next_ < answers_.size() && answers_[next_].done()) {
+        finish(next_);
+      } else {
+        return;
+      }
+    }
+  }
+
+  void print_error(size_t i, const std::string& problem) const {
+    Json line{{"error", problem}};
+    if (!names_[i].is_null()) line["id"] = names_[i];
+    print_now(to_line(line) + "\n");
   }
 
   void finish(size_t i) {
     const Answer& answer = answers_[i];
     const bool bad = answer.finish() == Finish::rejected || answer.finish() == Finish::error;
-    if (reader_.options.jsonl) {
-      Json line = bad ? Json{{"error", answer.reason()}} : answer.to_json(load_s_);
+    if (reader_.options.jsonl && bad) {
+      print_error(i, answer.reason());
+    } else if (reader_.options.jsonl) {
+      Json line = answer.to_json(load_s_);
       if (!names_[i].is_null()) line["id"] = names_[i];
       print_now(to_line(line) + "\n");
     } else if (bad) {
@@ -249,11 +281,26 @@ class Run {
   InterruptRequest interrupt_;
   std::vector<Answer> answers_;
   std::vector<Json> names_;
+  std::vector<std::string> problems_;
   std::vector<RequestId> ids_;
   size_t next_ = 0;
   int status_ = 0;
   std::optional<Error::Kind> failure_;
 };
+
+// Where the time of the steps went.
+void say_split(const EngineStats& stats) {
+  const double all = stats.plan_s + stats.forward_s + stats.sample_s + stats.deliver_s;
+  const auto share = [all](double part) {
+    char text[24];
+    std::snprintf(text, sizeof text, "%.2f %%", all > 0 ? 100 * part / all : 0);
+    return std::string(text);
+  };
+  log_line(std::to_string(stats.steps) + " steps, " + std::to_string(stats.step_rows) +
+           " rows in " + std::to_string(all) + " s: plan " + share(stats.plan_s) + ", forward " +
+           share(stats.forward_s) + ", sample " + share(stats.sample_s) + ", deliver " +
+           share(stats.deliver_s));
+}
 
 int run_generate(const Options& options) {
   const RunningModel running = load(options.model);
@@ -271,6 +318,7 @@ int run_generate(const Options& options) {
   Engine engine(running.model, *running.pool, engine_settings);
   Run run(reader, engine, running.load_s);
   const int status = run(std::move(prompts));
+  if (options.model.verbose) say_split(engine.stats());
   if (run.failure()) throw *run.failure();
   return status;
 }

@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "cli/command.h"
+#include "cli/memory_report.h"
 #include "cli/serve_models.h"
 #include "octavo/error.h"
 #include "serve/server.h"
@@ -27,6 +28,7 @@ struct Options {
   std::string api_keys_file, tool_call_parser, reasoning_parser;
   bool auto_tool_choice = false;
   bool no_access_log = false;
+  bool dry_run = false;
   // Known, and not there yet.
   bool lora = false;
   std::string lora_modules, speculative_config;
@@ -55,6 +57,7 @@ void add_models(CLI::App& app, Options& o) {
       ->check(CLI::Range(0.0, 1e9));
   app.add_option("--load-wait-s", registry.load_wait_s, "a request waits so long for its model")
       ->check(CLI::Range(0.0, 86400.0));
+  app.add_flag("--dry-run", o.dry_run, "print what the models will hold in memory, and stop");
   app.add_flag("--load-on-demand", o.server.load_on_demand,
                "begin with the first model; load others when they are asked for");
 }
@@ -224,6 +227,14 @@ int run_serve(Options& o) {
   service.unlogged_paths.insert(o.quiet_paths.begin(), o.quiet_paths.end());
   for (const serve::ApiKey& key : service.api_keys) {
     engine.tenants.emplace_back(key.name, key.limits);
+  }
+  if (o.dry_run) {
+    for (const std::string& name : o.models.models) {
+      ModelOptions model = o.models.model;
+      model.model = name;
+      print_memory_plan(name, memory_plan(model, engine));
+    }
+    return 0;
   }
   return serve::run_server(o.server, servable_models(o.models));
 }

@@ -12,7 +12,9 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "cli/generation_config.h"
+#include "cli/memory_report.h"
 #include "model/companions.h"
+#include "model/source.h"
 #include "octavo/error.h"
 #include "serve/prompts.h"
 #include "text/template/model_template.h"
@@ -59,6 +61,12 @@ std::optional<float> narrowed(const std::optional<double>& value) {
 
 serve::LoadedModel load_for_serving(const ServedModelOptions& options, const ModelOptions& model,
                                     int64_t cache_bytes) {
+  EngineOptions planned = options.engine;
+  if (cache_bytes > 0 && planned.num_blocks == 0 && planned.kv_cache_bytes == 0) {
+    planned.kv_cache_bytes = cache_bytes;
+  }
+  const MemoryPlan plan = memory_plan(model, planned);
+  log_line(memory_line(plan));
   const auto running = std::make_shared<RunningModel>(load(model));
   const int64_t vocab = running->model->spec.vocab;
   const std::string& from = options.generation_config;
@@ -80,9 +88,11 @@ serve::LoadedModel load_for_serving(const ServedModelOptions& options, const Mod
   engine.max_model_len = model.max_model_len;
   engine.priority_scheduling = options.scheduling_policy == "priority";
   engine.eos = config.eos;
-  if (cache_bytes > 0 && engine.num_blocks == 0 && engine.kv_cache_bytes == 0) {
-    engine.kv_cache_bytes = cache_bytes;
+  if (!engine.prefix_files.directory.empty()) {
+    const Config whole = read_config(running->directory).with(model.hf_overrides);
+    engine.prefix_files.model = to_line(whole.json()) + model.dtype;
   }
+  engine.num_blocks = plan.options.num_blocks;  // as it was said
   auto started = std::make_unique<Engine>(running->model, *running->pool, engine);
   const auto weights = static_cast<int64_t>(running->model->weight_bytes());
   const int64_t bytes = weights + started->options().kv_cache_bytes;

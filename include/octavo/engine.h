@@ -28,6 +28,9 @@ struct TenantLimits {
 struct PrefixCacheFiles {
   std::string directory;  // empty: none
   int64_t max_bytes = int64_t{4} << 30;
+  // Needed with a directory: config.json as it was read, and whatever else decides what the model
+  // computes besides its weights, kernels and the cache's layout, which the engine adds.
+  std::string model;
   double write_bytes_per_s = 64e6;  // of the writer in the background
 };
 

@@ -12,6 +12,7 @@ namespace octavo {
 
 KvCache::KvCache(const KvCacheOptions& options)
     : block_tokens_(options.layers.empty() ? 1 : options.layers.front().block_tokens),
+      block_bytes_(octavo::block_bytes(options.layers)),
       prefix_caching_(options.prefix_caching),
       pool_(options.blocks),
       index_(options.blocks) {
@@ -82,6 +83,55 @@ void KvCache::discard(BlockTable& table) {
 int64_t KvCache::exclusive_blocks(const BlockTable& table) const {
   return std::ranges::count_if(table.blocks,
                                [this](BlockId block) { return pool_.references(block) == 1; });
+}
+
+void KvCache::copy_block(BlockId block, std::span<std::byte> out) const {
+  OCTAVO_CHECK(static_cast<int64_t>(out.size()) == block_bytes_);
+  std::byte* to = out.data();
+  for (const KvLayer& layer : layers_) {
+    const int64_t bytes = layer.shape.block_bytes();
+    for (const std::byte* plane : {layer.k, layer.v}) {
+      to = std::copy_n(plane + block * bytes, bytes, to);
+    }
+  }
+}
+
+void KvCache::fill_block(BlockId block, std::span<const std::byte> bytes) {
+  const std::byte* from = bytes.data();
+  for (const KvLayer& layer : layers_) {
+    const int64_t count = layer.shape.block_bytes();
+    for (std::byte* plane : {layer.k, layer.v}) {
+      std::copy_n(from, count, plane + block * count);
+      from += count;
+    }
+  }
+}
+
+int64_t KvCache::revive(std::span<const BlockKey> keys, int64_t limit, ReadBlock read) {
+  if (!prefix_caching_) return 0;
+  limit = std::min<int64_t>(limit, keys.size());
+  // Held while others are taken, so that none of the prefix is evicted for its own sake.
+  BlockTable table;
+  std::vector<std::byte> bytes;
+  int64_t found = 0;
+  for (int64_t i = 0; i < limit; ++i) {
+    if (const auto known = index_.find(keys[i])) {
+      pool_.retain(*known);
+      table.blocks.push_back(*known);
+      continue;
+    }
+    if (pool_.free() == 0) break;
+    bytes.resize(block_bytes_);
+    if (!read(keys[i], bytes)) break;
+    const BlockId block = pool_.take();
+    index_.erase(block);
+    fill_block(block, bytes);
+    index_.insert(keys[i], block);
+    table.blocks.push_back(block);
+    ++found;
+  }
+  release(table);
+  return found;
 }
 
 BlockUse KvCache::use_of(BlockId block) const {

@@ -1,9 +1,11 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
+#include "base/function_ref.h"
 #include "base/memory.h"
 #include "cache/block_pool.h"
 #include "cache/prefix_index.h"
@@ -59,6 +61,17 @@ class KvCache {
   // Blocks that nobody else uses: what release() would make free.
   int64_t exclusive_blocks(const BlockTable& table) const;
 
+  // The block that holds a prefix now.
+  std::optional<BlockId> block_of(const BlockKey& key) const { return index_.find(key); }
+  // Bytes of one block over all layers; its copy [block_bytes]: keys, then values, layer by layer.
+  int64_t block_bytes() const { return block_bytes_; }
+  void copy_block(BlockId block, std::span<std::byte> out) const;
+  // Makes the prefix of at most `limit` blocks cached as far as `read` knows the blocks that are
+  // missing, in blocks that are free. Returns how many it read. `read` fills [block_bytes] or says
+  // no.
+  using ReadBlock = FunctionRef<bool(const BlockKey&, std::span<std::byte>)>;
+  int64_t revive(std::span<const BlockKey> keys, int64_t limit, ReadBlock read);
+
   // Whether a block is used, by how many, or free with a prefix in it that can be found.
   BlockUse use_of(BlockId block) const;
 
@@ -67,7 +80,9 @@ class KvCache {
   void forget();
 
  private:
-  int64_t block_tokens_;
+  void fill_block(BlockId block, std::span<const std::byte> bytes);
+
+  int64_t block_tokens_, block_bytes_;
   bool prefix_caching_;
   BlockPool pool_;
   PrefixIndex index_;

@@ -1,60 +1,30 @@
 #include "cache/prefix_index.h"
 
-#include <openssl/evp.h>
-
-#include <memory>
-
 #include "base/check.h"
+#include "cache/sha256.h"
 
 namespace octavo {
 namespace {
-
-class Sha256 {
- public:
-  Sha256() : context_(EVP_MD_CTX_new()) {
-    OCTAVO_CHECK(context_ != nullptr && EVP_DigestInit_ex(context_.get(), EVP_sha256(), nullptr));
-  }
-  void add(const void* data, size_t bytes) {
-    OCTAVO_CHECK(EVP_DigestUpdate(context_.get(), data, bytes));
-  }
-  // Little-endian, whatever the machine.
-  void add_number(uint64_t value, int bytes) {
-    uint8_t out[8];
-    for (int i = 0; i < bytes; ++i) out[i] = static_cast<uint8_t>(value >> (8 * i));
-    add(out, bytes);
-  }
-  // The digest; the object starts again.
-  BlockKey finish() {
-    BlockKey key;
-    OCTAVO_CHECK(EVP_DigestFinal_ex(context_.get(), key.bytes.data(), nullptr));
-    OCTAVO_CHECK(EVP_DigestInit_ex(context_.get(), EVP_sha256(), nullptr));
-    return key;
-  }
-
- private:
-  struct Free {
-    void operator()(EVP_MD_CTX* context) const { EVP_MD_CTX_free(context); }
-  };
-  std::unique_ptr<EVP_MD_CTX, Free> context_;
-};
 
 BlockKey child(Sha256& sha, const BlockKey& parent, std::span<const TokenId> tokens) {
   sha.add(parent.bytes.data(), parent.bytes.size());
   sha.add_number(tokens.size(), 4);
   for (const TokenId token : tokens) sha.add_number(static_cast<uint32_t>(token), 4);
-  return sha.finish();
+  return {sha.finish()};
 }
 
 }  // namespace
 
 BlockKey root_key(const PrefixIdentity& identity) {
-  static constexpr std::string_view kDomain = "octavo kv 1";
   Sha256 sha;
-  sha.add(kDomain.data(), kDomain.size());
+  sha.add("octavo kv 2");
   sha.add_number(static_cast<uint64_t>(identity.rope_tokens), 8);
-  sha.add_number(identity.salt.size(), 8);
-  sha.add(identity.salt.data(), identity.salt.size());
-  return sha.finish();
+  // Each with its length before it, so that no two lists of keys spell the same bytes.
+  for (const std::string_view key : {identity.salt, identity.adapter, identity.media}) {
+    sha.add_number(key.size(), 8);
+    sha.add(key);
+  }
+  return {sha.finish()};
 }
 
 BlockKey child_key(const BlockKey& parent, std::span<const TokenId> tokens) {

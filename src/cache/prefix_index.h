@@ -25,7 +25,9 @@ struct BlockKey {
 
 // What a cached prefix depends on besides its tokens.
 struct PrefixIdentity {
-  std::string_view salt;
+  std::string_view salt = {};
+  std::string_view adapter = {};  // name and content of what is added to the weights
+  std::string_view media = {};  // content of what stands for tokens of the prompt, with its places
   int64_t rope_tokens = 0;  // length that the keys are rotated for, where the rope depends on it
 };
 

@@ -56,10 +56,10 @@ TEST(PrefixIndex, extends_keys_as_if_made_at_once) {
 }
 
 TEST(PrefixIndex, makes_the_key_that_any_process_makes) {
-  // By Python: sha256(sha256(b"octavo kv 1" + bytes(16)).digest() + pack("<Iii", 2, 1, 2)). A
+  // By Python: sha256(sha256(b"octavo kv 2" + bytes(32)).digest() + pack("<Iii", 2, 1, 2)). A
   // change of the encoding would orphan every stored key.
   EXPECT_EQ(hex(child_key(root_key({}), std::vector<TokenId>{1, 2})),
-            "d7cde73b6200b4d6014f88e74cc982c4ce45f43ac27e060ab4ff7339abc3d00f");
+            "9997498945d2fd6e791c4e9fc6537b252b2ddb12b8d5f25e23b2aef222e3e1ae");
 }
 
 TEST(PrefixIndex, keeps_the_older_of_two_blocks_with_one_key) {

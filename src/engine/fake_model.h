@@ -24,6 +24,7 @@ struct FakeModel {
   int64_t layers = 2, max_positions = 256;
   std::function<void(const Batch&)> before_step = {};  // may throw, may look
   TokenId poison = -1;                                 // a sequence that holds this token gets NaN
+  uint8_t identity = 0;                                // 0: its blocks are not kept
 
   // The tokens' hash decides every logit.
   static void logits_after(std::span<const TokenId> tokens, std::span<float> out) {
@@ -54,6 +55,13 @@ struct FakeModel {
       if (fake.before_step) fake.before_step(batch);
       fake.step(batch, kv, logits);
     };
+    if (identity > 0) {
+      model.identity = [filler = identity] {
+        Digest digest;
+        digest.fill(filler);
+        return digest;
+      };
+    }
     return model;
   }
 

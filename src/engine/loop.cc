@@ -13,6 +13,10 @@ namespace octavo {
 namespace {
 
 constexpr double kRetryAfterDrain = 5;
+// The prefix cache's directory: how long a drain may write what is left, and how often an idle
+// engine looks whether the rate allows more.
+constexpr double kSaveLimit = 10;
+constexpr std::chrono::milliseconds kSavePause(50);
 
 uint64_t random_bits() {
   std::random_device device;
@@ -63,6 +67,7 @@ EngineLoop::~EngineLoop() {
   if (thread_.joinable()) thread_.join();
   while (turn()) {
   }
+  stepper_.save_all(kSaveLimit);
 }
 
 void EngineLoop::start() {
@@ -79,7 +84,13 @@ void EngineLoop::work() {
     {
       std::unique_lock lock(mutex_);
       if (stepper_.idle() && mail_.empty()) busy_since_.store(-1, std::memory_order_relaxed);
-      has_mail_.wait(lock, [this] { return stop_ || !stepper_.idle() || !mail_.empty(); });
+      const auto wanted = [this] { return stop_ || !stepper_.idle() || !mail_.empty(); };
+      while (stepper_.saving() && !has_mail_.wait_for(lock, kSavePause, wanted)) {
+        lock.unlock();
+        stepper_.save_some();
+        lock.lock();
+      }
+      has_mail_.wait(lock, wanted);
       if (stop_) return;
     }
     if (busy_since_.load(std::memory_order_relaxed) < 0) {
@@ -122,6 +133,10 @@ bool EngineLoop::read_mail() {
   if (reading_.abort_all) stepper_.end_all({.finish = Finish::abort});
   for (Reset& wanted : std::exchange(reading_.resets, {}))
     wanted.done.set_value(reset(wanted.running));
+  for (std::promise<void>& saved : std::exchange(reading_.saves, {})) {
+    stepper_.save_all(kSaveLimit);
+    saved.set_value();
+  }
   if (reading_.view) publish_view();
   reading_.arrivals.clear();
   reading_.aborts.clear();
@@ -212,13 +227,19 @@ void EngineLoop::drain(double timeout_s) {
     mail_.abort_all = true;
     lock.unlock();
     run_until_idle();
+    stepper_.save_all(kSaveLimit);
     return;
   }
   const std::chrono::duration<double> limit(std::clamp(timeout_s, 0.0, 1e6));
-  if (is_idle_.wait_for(lock, limit, done)) return;
-  mail_.abort_all = true;
+  if (!is_idle_.wait_for(lock, limit, done)) {
+    mail_.abort_all = true;
+    has_mail_.notify_one();
+    is_idle_.wait(lock, done);
+  }
+  std::future<void> saved = mail_.saves.emplace_back().get_future();
+  lock.unlock();
   has_mail_.notify_one();
-  is_idle_.wait(lock, done);
+  saved.wait();
 }
 
 std::optional<Overload> EngineLoop::overload(const std::string& tenant, int64_t requests,

@@ -61,10 +61,11 @@ class EngineLoop {
     std::vector<RequestId> aborts;
     std::vector<Rejected> rejected;
     std::vector<Reset> resets;
+    std::vector<std::promise<void>> saves;
     bool abort_all = false, view = false;
     bool empty() const {
       return arrivals.empty() && aborts.empty() && rejected.empty() && resets.empty() &&
-             !abort_all && !view;
+             saves.empty() && !abort_all && !view;
     }
   };
 

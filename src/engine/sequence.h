@@ -72,6 +72,8 @@ class Sequence {
   Times times;
   int64_t cached_tokens = 0, cached_disk_tokens = 0, preemptions = 0;
   std::shared_ptr<Tenant> tenant;
+  bool looked_on_disk = false;                    // for its prefix, since it waits
+  int64_t revived_blocks = 0;                     // that were found there
   std::vector<PositionLogprobs> prompt_logprobs;  // waiting for the first event
 
  private:

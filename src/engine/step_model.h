@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/thread_pool.h"
+#include "cache/sha256.h"
 #include "model/forward.h"
 #include "ops/kv.h"
 #include "tensor/view.h"
@@ -26,7 +27,13 @@ struct StepModel {
   // Writes keys, values and the logits [k, vocab] of the batch. An exception fails the step's
   // requests.
   std::function<void(const Batch&, KvLayers, Mat logits)> step;
+  // Of all that the bytes of a block depend on besides its tokens: weights, kernels, layout. Slow;
+  // any thread. None: blocks are not kept over a restart.
+  std::function<Digest()> identity = {};
 };
+
+// The sizes alone, of a model that may have no weights yet.
+StepModel step_sizes(const Model& model, int64_t block_tokens);
 
 // forward() of a model with blocks of `block_tokens`, for steps of at most `max_rows` rows.
 // Reserves the workspace.

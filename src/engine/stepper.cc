@@ -20,6 +20,20 @@ StepLimits step_limits(const EngineOptions& options, const StepModel& model) {
           .block_tokens = options.block_tokens};
 }
 
+std::unique_ptr<PrefixStore> make_store(const EngineOptions& options, const StepModel& model,
+                                        const KvCache& cache) {
+  const bool wanted = options.prefix_caching && !options.prefix_files.directory.empty();
+  if (!wanted || !model.identity) return nullptr;
+  const auto identity = [of_weights = model.identity, text = options.prefix_files.model] {
+    Sha256 sha;
+    const Digest weights = of_weights();
+    sha.add(weights.data(), weights.size());
+    sha.add(text);
+    return sha.finish();
+  };
+  return std::make_unique<PrefixStore>(options.prefix_files, cache.block_bytes(), identity);
+}
+
 }  // namespace
 
 Stepper::Stepper(StepModel model, ThreadPool& pool, const EngineOptions& options, Load& load,
@@ -32,6 +46,7 @@ Stepper::Stepper(StepModel model, ThreadPool& pool, const EngineOptions& options
       cache_({.layers = model_.kv,
               .blocks = options.num_blocks,
               .prefix_caching = options.prefix_caching}),
+      store_(make_store(options, model_, cache_)),
       logits_(static_cast<size_t>(limits_.max_seqs + limits_.max_scored_rows) * model_.vocab *
               sizeof(float)),
       batch_({.max_tokens = limits_.max_tokens,
@@ -73,6 +88,7 @@ bool Stepper::step() {
     end_all({.finish = Finish::error, .reason = "the step failed"});
   }
   drop_ended();
+  if (store_) store_->copy_out(cache_, now_());
   tell_levels();
   const double now = now_();
   meter_.mark(Part::deliver, now);
@@ -103,6 +119,7 @@ std::optional<CandidateInfo> Stepper::candidate(int64_t index) {
 
 void Stepper::plan() {
   if (lacked_room_) displace();
+  if (store_) revive();
   limits_.target_tokens = meter_.rows_within(options_.step_target_s, limits_.max_tokens);
   running_info_.clear();
   for (const Owned& sequence : running_) {
@@ -160,11 +177,28 @@ void Stepper::displace() {
   }
 }
 
+// Before the plan: what is read here takes the place of other cached blocks.
+void Stepper::revive() {
+  constexpr int64_t kMostLooks = 8;
+  waiting_.restart();
+  for (int64_t i = 0; i < kMostLooks; ++i) {
+    Sequence* const sequence = waiting_.pick(i);
+    if (sequence == nullptr || static_cast<int64_t>(running_.size()) + i >= limits_.max_seqs ||
+        cache_.blocks_for(sequence->length()) > cache_.pool().free()) {
+      return;
+    }
+    if (std::exchange(sequence->looked_on_disk, true) || sequence->scores_prompt()) continue;
+    const int64_t blocks = (sequence->length() - 1) / cache_.block_tokens();
+    sequence->revived_blocks = store_->revive(cache_, sequence->keys(), blocks);
+  }
+}
+
 void Stepper::preempt(size_t index) {
   Owned sequence = std::move(running_[index]);
   running_.erase(running_.begin() + static_cast<int64_t>(index));
   cache_.release(sequence->table);
   sequence->computed = 0;
+  sequence->looked_on_disk = false;
   sequence->become(Sequence::State::preempted, now_());
   ++sequence->preemptions;
   ++preempted_;
@@ -188,6 +222,9 @@ void Stepper::admit(const Plan& plan) {
     sequence.computed = info.cached_tokens;
     if (sequence.state() == Sequence::State::waiting) {
       sequence.cached_tokens = info.cached_tokens;
+      sequence.cached_disk_tokens =
+          std::min(info.cached_tokens, sequence.revived_blocks * cache_.block_tokens());
+      add(stats_.prefix_hits_disk_tokens, sequence.cached_disk_tokens);
       sequence.times.scheduled_s = now;
       fairness_.serve(*sequence.tenant, static_cast<double>(info.tokens - info.cached_tokens));
       add(stats_.prefix_queries_tokens, sequence.length());
@@ -260,7 +297,7 @@ void Stepper::advance(const Scheduled& scheduled) {
     const int64_t scored = std::min(end_of_step, sequence.prompt_length() - 1);
     for (; sequence.scored < scored; ++sequence.scored) {
       if (sequence.prompt_logprobs[sequence.scored + 1].chosen.rank > 0) continue;
-      cache_.discard(sequence.table);
+      distrust(sequence);
       end(sequence, {.finish = Finish::error,
                      .reason = "the model computed a number that is not finite",
                      .corrupted = true});
@@ -268,7 +305,15 @@ void Stepper::advance(const Scheduled& scheduled) {
     }
   }
   sequence.computed = end_of_step;
+  const int64_t sealed = sequence.table.sealed;
   cache_.seal(sequence.table, sequence.keys(), sequence.computed);
+  if (store_) store_->offer(sequence.keys().subspan(sealed, sequence.table.sealed - sealed));
+}
+
+// Nobody else may use what this sequence computed.
+void Stepper::distrust(Sequence& sequence) {
+  if (store_) store_->withdraw(sequence.keys().first(sequence.table.sealed));
+  cache_.discard(sequence.table);
 }
 
 void Stepper::begin_output(Sequence& sequence) {
@@ -282,7 +327,7 @@ void Stepper::begin_output(Sequence& sequence) {
 
 void Stepper::take_sample(Sequence& sequence, Sample& sample) {
   if (sample.failure != nullptr) {
-    cache_.discard(sequence.table);
+    if (sample.corrupted) distrust(sequence);
     end(sequence,
         {.finish = Finish::error, .reason = sample.failure, .corrupted = sample.corrupted});
     return;

@@ -15,6 +15,7 @@
 #include "engine/fair_queue.h"
 #include "engine/fairness.h"
 #include "engine/load.h"
+#include "engine/prefix_store.h"
 #include "engine/sampler.h"
 #include "engine/scheduler.h"
 #include "engine/sequence.h"
@@ -73,7 +74,12 @@ class Stepper {
   EngineSnapshot view() const;
   // Forgets the cached prefixes; sets running sequences back first, if that is asked.
   void set_back_all();
-  void forget_prefixes() { cache_.forget(); }
+  void forget_prefixes();
+  // The directory of the prefix cache: whether blocks wait to be saved; saves some; saves all, for
+  // at most `limit_s`.
+  bool saving() const { return store_ && store_->pending(); }
+  void save_some();
+  void save_all(double limit_s);
   bool runs() const { return !running_.empty(); }
   const KvCache& cache() const { return cache_; }
   void for_each(FunctionRef<void(const Sequence&)> visit) const;
@@ -94,6 +100,8 @@ class Stepper {
   std::optional<CandidateInfo> candidate(int64_t index);
   void preempt(size_t index);
   void displace();
+  void revive();
+  void distrust(Sequence& sequence);
   void admit(const Plan& plan);
   void run();
   void build_tasks(const Mat& logits);
@@ -113,6 +121,7 @@ class Stepper {
   Load& load_;
   StepLimits limits_;
   KvCache cache_;
+  std::unique_ptr<PrefixStore> store_;
   HugeBuffer logits_;
   BatchBuilder batch_;
   Sampler sampler_;

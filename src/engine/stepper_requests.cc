@@ -108,6 +108,17 @@ void Stepper::deliver(Sequence& sequence, const Ending& ending) {
   if (refused) end(sequence, {.finish = Finish::abort});
 }
 
+void Stepper::forget_prefixes() {
+  cache_.forget();
+  if (store_) store_->clear();
+}
+
+void Stepper::save_some() { store_->copy_out(cache_, now_()); }
+
+void Stepper::save_all(double limit_s) {
+  if (store_) store_->save_all(cache_, limit_s);
+}
+
 void Stepper::drop_ended() {
   if (!any_ended_) return;
   any_ended_ = false;

@@ -49,6 +49,7 @@ void LiveStats::add_to(EngineStats& stats) const {
 void Stepper::add_to(EngineStats& stats) const {
   stats_.add_to(stats);
   meter_.add_to(stats);
+  if (store_) store_->add_to(stats);
 }
 
 void Stepper::for_each(FunctionRef<void(const Sequence&)> visit) const {

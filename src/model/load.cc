@@ -466,7 +466,9 @@ LoadPlan plan_load(const ModelSource& source, const Ops& ops, DTypeChoice dtype)
                .head = true,
                .layer_end = static_cast<int64_t>(model.spec.layers.size())});
   model.compute = compute_for(dtype, loader.stored_embedding());
-  return loader.summary();
+  LoadPlan plan = loader.summary();
+  plan.compute = model.compute;
+  return plan;
 }
 
 }  // namespace octavo

@@ -22,6 +22,7 @@ struct LoadPlan {
   std::vector<std::string> problems;       // missing tensors, wrong shapes: lines as of Error
   std::map<std::string, int64_t> formats;  // "bf16", "f32 from f8_e4m3": elements so kept
   size_t weight_bytes = 0;                 // resident
+  Compute compute = Compute::f32;          // the type of products that loading would choose
 };
 
 // Throws Error only where config.json itself cannot be used.
