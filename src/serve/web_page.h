@@ -13,7 +13,8 @@ struct WebFile {
 };
 std::span<const WebFile> web_files();
 
-// What a browser gets of the page, file by file; 404 for other names. Every answer forbids the browser to load, send or embed anything from elsewhere.
+// What a browser gets of the page, file by file; 404 for other names. Every answer forbids the
+// browser to load, send or embed anything from elsewhere.
 HttpResponse web_page(std::string_view name);
 
 }  // namespace octavo::serve
