@@ -4,8 +4,10 @@
 #include <cstdint>
 
 #include "serve/event_script.h"
+#include "serve/test_model.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  octavo::serve::run_event_script({data, size});
+  static const auto model = octavo::serve::test_model();  // making it takes longer than a run
+  octavo::serve::run_event_script(*model, {data, size});
   return 0;
 }

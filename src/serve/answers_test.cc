@@ -145,7 +145,8 @@ TEST(EventWriter, survives_the_corpus) {
   int seen = 0;
   for (const auto& entry : std::filesystem::directory_iterator("tests/corpus/event_writer")) {
     const std::string script = read_file(entry.path(), 1 << 16);
-    run_event_script({reinterpret_cast<const uint8_t*>(script.data()), script.size()});
+    run_event_script(*test_model(),
+                     {reinterpret_cast<const uint8_t*>(script.data()), script.size()});
     ++seen;
   }
   EXPECT_GE(seen, 5);

@@ -11,7 +11,7 @@
 namespace octavo::serve {
 namespace {
 
-constexpr double kLeastDeadline = 1e-3;  // the engine takes 0 for none
+constexpr double kLeastDeadline = 1e-9;  // the engine takes 0 for none
 
 double seconds(std::chrono::steady_clock::duration duration) {
   return std::chrono::duration<double>(duration).count();

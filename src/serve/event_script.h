@@ -9,18 +9,17 @@
 #include "base/json.h"
 #include "serve/choice.h"
 #include "serve/responses.h"
+#include "serve/served_model.h"
 #include "serve/sse.h"
-#include "serve/test_model.h"
 
 namespace octavo::serve {
 
 // For tests and the fuzzer: what a model might put out, drawn from bytes, through the whole way to
 // a client: detokenizer, stop strings, log-probabilities, chunks, events. Checks that each event is
 // one line of JSON, that text and tokens add up, and that nothing follows the end.
-inline void run_event_script(std::span<const uint8_t> script) {
+inline void run_event_script(const ServedModel& model, std::span<const uint8_t> script) {
   size_t at = 0;
   const auto next = [&]() -> uint8_t { return at < script.size() ? script[at++] : 0; };
-  const auto model = test_model();
   SamplingFields sampling;
   const uint8_t form = next();
   sampling.params.logprobs = form & 1 ? 2 : -1;
@@ -35,8 +34,8 @@ inline void run_event_script(std::span<const uint8_t> script) {
   const AnswerHead head{.kind = form & 1 ? AnswerHead::Kind::chat : AnswerHead::Kind::completion,
                         .id = "id",
                         .model = "m\n"};
-  const TokenNames names{.tokenizer = &model->tokenizer};
-  Choice choice(model->tokenizer, {}, sampling);
+  const TokenNames names{.tokenizer = &model.tokenizer};
+  Choice choice(model.tokenizer, {}, sampling);
   int64_t tokens = 0, offset = 0;
   while (!choice.finished()) {
     Event event;

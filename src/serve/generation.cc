@@ -17,7 +17,7 @@ double seconds(std::chrono::steady_clock::duration duration) {
   return std::chrono::duration<double>(duration).count();
 }
 
-constexpr double kLeastDeadline = 1e-3;  // the engine takes 0 for none
+constexpr double kLeastDeadline = 1e-9;  // the engine takes 0 for none
 
 void append(std::shared_ptr<Json>& to, Json more) {
   if (!to) {

@@ -178,7 +178,7 @@ class TransportTest(unittest.TestCase):
         status, answer, _ = ask(connection, "/v1/completions", {"prompt": STORY, "use_beam_search": True, "n": 3, "max_tokens": 6})
         self.assertEqual(status, 200, answer)
         self.assertEqual(len({c["text"] for c in answer["choices"]}), 3)
-        status, answer, _ = ask(connection, "/v1/completions", {"prompt": STORY, "max_tokens": 200, "ignore_eos": True, "timeout": 1e-4})
+        status, answer, _ = ask(connection, "/v1/completions", {"prompt": STORY, "max_tokens": 200, "ignore_eos": True, "timeout": 1e-6})
         self.assertEqual((status, answer["error"]["type"]), (504, "GatewayTimeout"))
         self.assertEqual(server.end(), 0)
 
