@@ -223,7 +223,7 @@ class CliTest(unittest.TestCase):
         for kind in ("bash", "zsh", "man"):
             text = self.octavo("completion", kind).stdout
             for command in self.commands:
-                self.assertIn(command, text)
+                self.assertIn(command, text.replace("\\-", "-"))   # a manual page writes its hyphens so
         script = self.octavo("completion", "bash").stdout
         self.assertEqual(subprocess.run(["bash", "-n"], input=script, text=True, check=False).returncode, 0)
 
