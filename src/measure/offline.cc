@@ -15,7 +15,7 @@ OfflineRun run_offline(const std::shared_ptr<const Model>& model, ThreadPool& po
   settings.max_num_seqs = std::min(options.max_num_seqs, std::max<int64_t>(1, run.requests));
   settings.max_num_batched_tokens = std::max(options.max_batched_tokens, settings.max_num_seqs);
   settings.prefix_caching = options.prefix_caching;
-  settings.max_queued_requests = 0;  // the bounds are for clients
+  settings.max_queued_requests = settings.max_queued_tokens = 0;  // the bounds are for clients
   settings.max_model_len = options.max_model_len;
   if (settings.max_model_len == 0) {
     for (const LoadPrompt& prompt : prompts) {

@@ -92,6 +92,7 @@ Ops timed_ops(const Ops& inner) {
   wrap<&Ops::clamp, "clamp">(table);
   wrap<&Ops::scale_softcap, "softcap">(table);
   wrap<&Ops::write_kv, "KV write">(table);
+  wrap<&Ops::place_heads, "heads and KV write">(table);
   wrap<&Ops::attention, "attention">(table);
   return table;
 }

@@ -43,6 +43,19 @@ TEST(CompletionRequest, fills_in_the_defaults_of_the_api) {
   EXPECT_EQ(out.sampling.params.logprobs, -1);
 }
 
+TEST(CompletionRequest, reads_what_counts_as_repetition) {
+  CompletionRequest out;
+  ASSERT_FALSE(completion(
+      R"("repetition_detection":{"max_pattern_size":8,"min_pattern_size":2,"min_count":3})", out));
+  const RepetitionDetection& found = out.sampling.params.repetition_detection;
+  EXPECT_EQ(found.max_pattern_size, 8);
+  EXPECT_EQ(found.min_pattern_size, 2);
+  EXPECT_EQ(found.min_count, 3);
+  EXPECT_EQ(completion_param(R"("repetition_detection":[8])"), "repetition_detection");
+  EXPECT_EQ(completion_param(R"("repetition_detection":{"min_count":1e9})"),
+            "repetition_detection");
+}
+
 TEST(CompletionRequest, model_defaults_hold_unless_the_request_says_otherwise) {
   const SamplingDefaults defaults{.temperature = 0.5f, .top_k = 7};
   CompletionRequest out;

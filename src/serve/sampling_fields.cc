@@ -5,6 +5,8 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
+#include "engine/request.h"
+
 namespace octavo::serve {
 namespace {
 
@@ -105,6 +107,25 @@ void read_counts(Fields& fields, const ServeLimits& limits, SamplingFields& out)
   }
 }
 
+// Sizes and counts that do not fit together are refused by the engine's own check.
+void read_repetition(Fields& fields, SamplingParams& p) {
+  constexpr const char* kName = "repetition_detection";
+  const Json* wanted = fields.find(kName);
+  if (!wanted) return;
+  if (!wanted->is_object()) return fields.fail(kName, "repetition_detection must be an object");
+  Fields inner(*wanted);
+  int64_t longest = 0, shortest = 0, count = 0;
+  inner.integer("max_pattern_size", longest, {0, kMaxPattern});
+  inner.integer("min_pattern_size", shortest, {0, kMaxPattern});
+  inner.integer("min_count", count, {0, kMaxPattern});
+  if (inner.error()) {
+    return fields.fail(kName, "repetition_detection: " + inner.error()->message);
+  }
+  p.repetition_detection = {.max_pattern_size = static_cast<int32_t>(longest),
+                            .min_pattern_size = static_cast<int32_t>(shortest),
+                            .min_count = static_cast<int32_t>(count)};
+}
+
 void read_stream(Fields& fields, SamplingFields& out) {
   fields.flag("stream", out.stream);
   if (out.stream && out.params.prompt_logprobs >= 0) {
@@ -186,6 +207,7 @@ void read_sampling(Fields& fields, const ServeLimits& limits, const SamplingDefa
   read_tokens(fields, limits, out);
   if (const Json* beam = fields.find("use_beam_search")) out.beam_search = *beam == true;
   read_counts(fields, limits, out);
+  read_repetition(fields, out.params);
   read_stream(fields, out);
   read_beam(fields, out);
   read_names(fields, out);

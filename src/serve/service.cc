@@ -202,7 +202,9 @@ void Service::count(const HttpRequest& request, int status, Clock::time_point be
               : web     ? "/web/{file}"
                         : request.path,
               request.method, status);
-  if (!options_.access_log || options_.unlogged_paths.contains(request.path)) return;
+  // A page that looks on asks every second; that is not news.
+  if (!options_.access_log || web || request.path == "/engine/state") return;
+  if (options_.unlogged_paths.contains(request.path)) return;
   char rest[64];
   std::snprintf(rest, sizeof rest, "\" %d %.3f s", status, seconds(Clock::now() - begin));
   log_line(request.client + " \"" + request.method + " " + request.path.substr(0, 200) + rest);
