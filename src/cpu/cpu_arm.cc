@@ -10,6 +10,14 @@ Ops ops(const Features& features) {
     table = overlay_matmul_neon(neon::overlay(table));
     table.name = "cpu/neon";
   }
+  if (features.neon_dot) {
+    table = overlay_matmul_neon_dot(table);
+    table.name = "cpu/neon-dot";
+  }
+  if (features.neon_i8mm) {
+    table = overlay_matmul_neon_i8mm(table);
+    table.name = "cpu/neon-i8mm";
+  }
   return table;
 }
 

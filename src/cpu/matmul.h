@@ -20,5 +20,7 @@ Ops overlay_matmul_avx512_vnni(Ops table);
 Ops overlay_matmul_avx512_bf16(Ops table);
 Ops overlay_matmul_amx(Ops table);
 Ops overlay_matmul_neon(Ops table);
+Ops overlay_matmul_neon_dot(Ops table);   // over overlay_matmul_neon
+Ops overlay_matmul_neon_i8mm(Ops table);  // likewise
 
 }  // namespace octavo::cpu

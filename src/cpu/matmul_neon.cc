@@ -14,7 +14,11 @@ namespace {
 #include "cpu/matmul_neon.inl.h"
 #include "cpu/matmul_panel.inl.h"
 
-//
+inline S dot(S sums, U codes, U x) { return sums + four_products(codes, x); }
+inline S dot_wide(S sums, U codes, U x) {
+  return sums + four_products(codes & 0x0F0F0F0Fu, x) +
+         four_products(codes >> 4 & 0x0F0F0F0Fu, x) * 16;
+}
 #include "cpu/matmul_int8.inl.h"
 
 XForm form(const Format& format, Compute compute) noexcept {

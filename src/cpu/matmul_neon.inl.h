@@ -51,11 +51,6 @@ inline S four_products(U codes, U x) {
   const int16x8_t low = vmull_s8(vget_low_s8(a), vget_low_s8(b)), high = vmull_high_s8(a, b);
   return (S)vpaddq_s32(vpaddlq_s16(low), vpaddlq_s16(high));
 }
-inline S dot(S sums, U codes, U x) { return sums + four_products(codes, x); }
-inline S dot_wide(S sums, U codes, U x) {
-  return sums + four_products(codes & 0x0F0F0F0Fu, x) +
-         four_products(codes >> 4 & 0x0F0F0F0Fu, x) * 16;
-}
 inline U look_up_bytes(const uint8_t* table, U index) {
   return (U)vqtbl1q_u8(vld1q_u8(table), (uint8x16_t)index);
 }
