@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <iostream>
 
+#include "base/huge_pages.h"
 #include "base/json.h"
 #include "cli/inspect_rows.h"
 #include "cpu/cpu.h"
@@ -63,11 +64,9 @@ Json describe_memory(const ModelSpec& spec, const Json& load) {
     kv[std::string(name(type))] = kv_bytes_per_token(spec, type) * 1000;
     longest[std::string(name(type))] = kv_bytes_per_token(spec, type) * max_sequence_tokens(spec);
   }
-  return {{"weights_bytes", load["weights_bytes"]},
-          {"kv_bytes_per_1k_tokens", kv},
-          {"kv_bytes_full_length", longest},
-          {"full_length", max_sequence_tokens(spec)},
-          {"machine_bytes", machine_bytes()}};
+  return {{"weights_bytes", load["weights_bytes"]}, {"kv_bytes_per_1k_tokens", kv},
+          {"kv_bytes_full_length", longest},        {"full_length", max_sequence_tokens(spec)},
+          {"machine_bytes", machine_bytes()},       {"huge_pages", name(huge_page_setting())}};
 }
 
 void print_load(const Json& load) {
@@ -87,6 +86,7 @@ void print_load(const Json& load) {
 void print_memory(const Json& memory) {
   print_row("memory", "weights " + mebibytes(memory["weights_bytes"]) + " of this machine's " +
                           mebibytes(memory["machine_bytes"]));
+  print_row("", "huge pages: the kernel's setting is " + memory["huge_pages"].get<std::string>());
   for (const auto& [type, bytes] : memory["kv_bytes_per_1k_tokens"].items()) {
     print_row("", "KV cache in " + type + " " + mebibytes(bytes) + " per 1000 tokens, " +
                       mebibytes(memory["kv_bytes_full_length"][type]) + " for one sequence of " +
