@@ -6,6 +6,7 @@
 
 #include "base/huge_pages.h"
 #include "base/log.h"
+#include "base/numa.h"
 #include "base/progress.h"
 #include "cpu/self_check.h"
 #include "io/gguf.h"
@@ -145,6 +146,7 @@ RunningModel load(const ModelOptions& options) {
   RunningModel running;
   running.directory = model_directory(options);
   running.pool = std::make_unique<ThreadPool>(options.threads);
+  pin_workers(*running.pool, numa_nodes(allowed_cpus()));
   const cpu::CheckedOps checked = cpu::checked_ops(usable_features());
   for (const std::string& why : checked.refused) log_line("not used: " + why);
   const Ops& ops = checked.ops;
