@@ -95,7 +95,7 @@ void print_load(const Json& load) {
 void print_memory(const Json& memory) {
   print_row("memory", "weights " + mebibytes(memory["weights_bytes"]) + " of this machine's " +
                           mebibytes(memory["machine_bytes"]));
-  print_row("", "huge pages: the kernel's setting is " + memory["huge_pages"].get<std::string>());
+  print_row("", "huge pages: the setting is " + memory["huge_pages"].get<std::string>());
   const Json& nodes = memory["numa_nodes"];
   for (size_t i = 0; nodes.size() >= 2 && i < nodes.size(); ++i)
     print_row("", "NUMA node " + to_line(nodes[i]["node"]) + ": " +

@@ -1,5 +1,7 @@
 #include "base/huge_pages.h"
 
+#include <sys/prctl.h>
+
 #include <algorithm>
 #include <charconv>
 #include <fstream>
@@ -51,6 +53,25 @@ std::optional<uint64_t> parse_field(std::string_view line) {
   return checked_mul<uint64_t>(*kilobytes, 1024);
 }
 
+std::string mend(HugePageSetting setting) {
+  switch (setting) {
+    case HugePageSetting::never:
+      return "the kernel's setting is never: write madvise to "
+             "/sys/kernel/mm/transparent_hugepage/enabled";
+    case HugePageSetting::disabled:
+      return "what started this process disabled them for it (PR_SET_THP_DISABLE): start it "
+             "without";
+    case HugePageSetting::always:
+    case HugePageSetting::madvise:
+      return "the kernel's setting is " + std::string(name(setting)) +
+             ", so free memory is likely scattered: write 1 to /proc/sys/vm/compact_memory and "
+             "start again";
+    case HugePageSetting::unknown:
+      break;
+  }
+  return "this kernel tells no setting of transparent huge pages: it may be built without them";
+}
+
 }  // namespace
 
 HugePageSetting parse_huge_page_setting(std::string_view text) {
@@ -67,6 +88,7 @@ HugePageSetting parse_huge_page_setting(std::string_view text) {
 }
 
 HugePageSetting huge_page_setting() {
+  if (::prctl(PR_GET_THP_DISABLE, 0, 0, 0, 0) == 1) return HugePageSetting::disabled;
   std::ifstream file("/sys/kernel/mm/transparent_hugepage/enabled");
   std::string line;
   std::getline(file, line);
@@ -81,6 +103,8 @@ std::string_view name(HugePageSetting setting) {
       return "madvise";
     case HugePageSetting::never:
       return "never";
+    case HugePageSetting::disabled:
+      return "disabled";
     case HugePageSetting::unknown:
       break;
   }
@@ -117,16 +141,8 @@ std::optional<size_t> huge_page_bytes(const void* data, size_t bytes) {
 std::string huge_page_warning(std::string_view what, size_t bytes, size_t huge,
                               HugePageSetting setting) {
   if (bytes < kMattersFrom || huge >= bytes - bytes / 10) return {};
-  const std::string mend =
-      setting == HugePageSetting::never ? "the kernel's setting is never: write madvise to "
-                                          "/sys/kernel/mm/transparent_hugepage/enabled"
-      : setting == HugePageSetting::unknown
-          ? "this kernel tells no setting of transparent huge pages: it may be built without them"
-          : "the kernel's setting is " + std::string(name(setting)) +
-                ", so free memory is scattered: write 1 to /proc/sys/vm/compact_memory and start "
-                "again";
   return "only " + std::to_string(huge >> 20) + " of " + std::to_string(bytes >> 20) + " MiB of " +
-         std::string(what) + " are on huge pages, which costs speed; " + mend;
+         std::string(what) + " are on huge pages, which costs speed; " + mend(setting);
 }
 
 }  // namespace octavo

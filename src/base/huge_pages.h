@@ -10,13 +10,13 @@
 namespace octavo {
 
 // Whether the kernel gives anonymous memory huge pages: always, where a program asks for them
-// (HugeBuffer does), or never.
-enum class HugePageSetting { unknown, always, madvise, never };
+// (HugeBuffer does), or never; disabled: not to this process, whatever the kernel's setting.
+enum class HugePageSetting { unknown, always, madvise, never, disabled };
 
 // Reads the text of .../transparent_hugepage/enabled, "always [madvise] never": the word in
 // brackets. Anything else: unknown.
 HugePageSetting parse_huge_page_setting(std::string_view text);
-// That of this machine; unknown where it has no such file.
+// That of this machine and process; unknown where the kernel has no such file.
 HugePageSetting huge_page_setting();
 std::string_view name(HugePageSetting setting);
 

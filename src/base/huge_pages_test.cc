@@ -103,6 +103,7 @@ TEST(HugePageWarning, says_what_to_change_by_the_setting) {
             "setting is never: write madvise to /sys/kernel/mm/transparent_hugepage/enabled");
   EXPECT_NE(warn(HugePageSetting::madvise).find("compact_memory"), std::string::npos);
   EXPECT_NE(warn(HugePageSetting::always).find("is always"), std::string::npos);
+  EXPECT_NE(warn(HugePageSetting::disabled).find("PR_SET_THP_DISABLE"), std::string::npos);
   EXPECT_NE(warn(HugePageSetting::unknown).find("built without"), std::string::npos);
 }
 
