@@ -2,6 +2,7 @@
 #include <cstring>
 #include <fstream>
 
+#include "base/huge_pages.h"
 #include "base/json.h"
 #include "cache/kv_cache.h"
 #include "cli/bench_options.h"
@@ -42,6 +43,14 @@ size_t memory_bytes(int64_t megabytes) {
                                       : wanted);
 }
 
+// How much of the memory that the read rate is measured on lies on huge pages.
+Json describe_huge_pages(const HugeBuffer& memory) {
+  Json found = {{"setting", name(huge_page_setting())}, {"share", nullptr}};
+  const auto huge = huge_page_bytes(memory.data(), memory.size_bytes());
+  if (huge) found["share"] = static_cast<double>(*huge) / static_cast<double>(memory.size_bytes());
+  return found;
+}
+
 }  // namespace
 
 measure::Machine bench_machine(const BenchOptions& options, const Ops& ops, ThreadPool& pool) {
@@ -79,6 +88,7 @@ Json describe(const measure::Machine& machine) {
   return {{"processor", machine.processor},
           {"kernels", machine.kernels},
           {"threads", machine.pool->threads()},
+          {"huge_pages", describe_huge_pages(machine.memory)},
           {"read_gb_per_s", machine.read_rate() / 1e9},
           {"peak_gop_per_s", std::move(peaks)}};
 }

@@ -27,6 +27,8 @@ void tell(const measure::Machine& machine, BenchResult result) {
                      measure::fixed("%.1f GB/s", described["read_gb_per_s"].get<double>());
   for (const auto& [unit, rate] : described["peak_gop_per_s"].items())
     line += ", " + unit + measure::fixed(" %.0f GOP/s", rate.get<double>());
+  if (const Json& share = described["huge_pages"]["share"]; !share.is_null())
+    line += measure::fixed(", %.0f %% of the memory on huge pages", 100 * share.get<double>());
   result.json["machine"] = described;
   result.report.line(line);
 }

@@ -6,7 +6,9 @@
 #include <cstdio>
 #include <iostream>
 
+#include "base/huge_pages.h"
 #include "base/json.h"
+#include "base/numa.h"
 #include "cli/inspect_rows.h"
 #include "cpu/cpu.h"
 #include "model/derive.h"
@@ -31,6 +33,13 @@ bool is_buffer(const std::string& name) {
     if (name.ends_with(end)) return true;
   }
   return false;
+}
+
+Json describe_nodes() {
+  Json nodes = Json::array();
+  for (const NumaNode& node : numa_nodes(allowed_cpus()))
+    nodes.push_back({{"node", node.id}, {"cpus", node.cpus}});
+  return nodes;
 }
 
 void print_list(const std::string& key, const Json& list) {
@@ -63,11 +72,10 @@ Json describe_memory(const ModelSpec& spec, const Json& load) {
     kv[std::string(name(type))] = kv_bytes_per_token(spec, type) * 1000;
     longest[std::string(name(type))] = kv_bytes_per_token(spec, type) * max_sequence_tokens(spec);
   }
-  return {{"weights_bytes", load["weights_bytes"]},
-          {"kv_bytes_per_1k_tokens", kv},
-          {"kv_bytes_full_length", longest},
-          {"full_length", max_sequence_tokens(spec)},
-          {"machine_bytes", machine_bytes()}};
+  return {{"weights_bytes", load["weights_bytes"]}, {"kv_bytes_per_1k_tokens", kv},
+          {"kv_bytes_full_length", longest},        {"full_length", max_sequence_tokens(spec)},
+          {"machine_bytes", machine_bytes()},       {"huge_pages", name(huge_page_setting())},
+          {"numa_nodes", describe_nodes()}};
 }
 
 void print_load(const Json& load) {
@@ -87,6 +95,11 @@ void print_load(const Json& load) {
 void print_memory(const Json& memory) {
   print_row("memory", "weights " + mebibytes(memory["weights_bytes"]) + " of this machine's " +
                           mebibytes(memory["machine_bytes"]));
+  print_row("", "huge pages: the setting is " + memory["huge_pages"].get<std::string>());
+  const Json& nodes = memory["numa_nodes"];
+  for (size_t i = 0; nodes.size() >= 2 && i < nodes.size(); ++i)
+    print_row("", "NUMA node " + to_line(nodes[i]["node"]) + ": " +
+                      std::to_string(nodes[i]["cpus"].size()) + " CPUs");
   for (const auto& [type, bytes] : memory["kv_bytes_per_1k_tokens"].items()) {
     print_row("", "KV cache in " + type + " " + mebibytes(bytes) + " per 1000 tokens, " +
                       mebibytes(memory["kv_bytes_full_length"][type]) + " for one sequence of " +

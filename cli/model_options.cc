@@ -4,7 +4,9 @@
 #include <chrono>
 #include <cstdlib>
 
+#include "base/huge_pages.h"
 #include "base/log.h"
+#include "base/numa.h"
 #include "base/progress.h"
 #include "cpu/self_check.h"
 #include "io/gguf.h"
@@ -43,6 +45,15 @@ DenseChoice parse_quantize_dense(const std::string& name) {
   if (name == "none") return DenseChoice::none;
   if (name == "head") return DenseChoice::head;
   return name == "all" ? DenseChoice::all : DenseChoice::automatic;
+}
+
+// A kernel that gives no huge pages halves the read rate at worst, and nothing else would tell.
+void check_huge_pages(const HugeBuffer& weights) {
+  const auto huge = huge_page_bytes(weights.data(), weights.size_bytes());
+  const std::string warning =
+      !huge ? std::string()
+            : huge_page_warning("the weights", weights.size_bytes(), *huge, huge_page_setting());
+  if (!warning.empty()) log_line(warning);
 }
 
 }  // namespace
@@ -135,6 +146,7 @@ RunningModel load(const ModelOptions& options) {
   RunningModel running;
   running.directory = model_directory(options);
   running.pool = std::make_unique<ThreadPool>(options.threads);
+  pin_workers(*running.pool, numa_nodes(allowed_cpus()));
   const cpu::CheckedOps checked = cpu::checked_ops(usable_features());
   for (const std::string& why : checked.refused) log_line("not used: " + why);
   const Ops& ops = checked.ops;
@@ -150,6 +162,7 @@ RunningModel load(const ModelOptions& options) {
   std::unique_ptr<Model> model = load_model(running.directory, ops, *running.pool, load_options);
   progress.finish();
   model->kv_dtype = parse_kv_dtype(options.kv_cache_dtype).value_or(model->kv_dtype);
+  check_huge_pages(model->memory);
   running.model = std::move(model);
   const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - begin;
   running.load_s = elapsed.count();

@@ -190,6 +190,8 @@ class CliTest(unittest.TestCase):
         report = json.loads(self.octavo("inspect", self.model, "--json").stdout)
         self.assertEqual((report["architecture"], report["hidden"], report["vocab"]), ("LlamaForCausalLM", 32, 64))
         self.assertEqual(report["memory"]["kv_bytes_per_1k_tokens"]["F32"], 2 * 2 * 16 * 4 * 1000)   # layers, k and v, head size
+        self.assertIn(report["memory"]["huge_pages"], ("always", "madvise", "never", "disabled", "unknown"))
+        self.assertTrue(all(node["cpus"] for node in report["memory"]["numa_nodes"]))
         self.assertIn("attention", report["kernels"])
         self.assertEqual([group["layers"] for group in report["layers"]], ["0-1"])
         self.assertEqual((report["load"]["missing"], report["load"]["unused"]), ([], []))
