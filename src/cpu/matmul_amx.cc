@@ -1,8 +1,9 @@
-// Products on the tiles of AMX-BF16. Registers of 16 rows x 64 bytes: an A tile is 16 rows of x by
-// 32 inputs, a B tile 16 B rows (32 inputs) of a panel by 16 outputs, a C tile 16 x 16 float sums.
-// x has its rows padded to 16 by the phase, so every number of rows runs through the same
-// instruction, in the same order of k. Codes are unpacked to a bf16 strip first; groups that are
-// not whole tiles stay with vdpbf16ps.
+// Products on the tiles of AMX-BF16 and AMX-INT8. Registers of 16 rows x 64 bytes: an A tile is 16
+// rows of x by 32 inputs (64 of int8), a B tile 16 B rows of a panel by 16 outputs, a C tile 16 x
+// 16 sums. x has its rows padded to 16 by the phase, so every number of rows of bf16 runs through
+// the same instruction, in the same order of k. Codes are unpacked to a bf16 strip first; groups
+// that are not whole tiles stay with vdpbf16ps. Integers are exact, so few rows can stay with
+// vpdpbusd.
 
 // GCC 12 takes the "undefined" vectors of its own header for uninitialized variables.
 #pragma GCC diagnostic push
@@ -27,6 +28,17 @@ namespace {
 #include "cpu/matmul_avx512.inl.h"
 #include "cpu/matmul_panel.inl.h"
 #include "cpu/matmul_panel_pair.inl.h"
+
+inline S dot(S sums, U codes, U x) {
+  return (S)_mm512_dpbusd_epi32((__m512i)sums, (__m512i)codes, (__m512i)x);
+}
+inline S dot_wide(S sums, U codes, U x) { return dot(sums, codes, x); }
+
+#include "cpu/matmul_int8_x86.inl.h"
+//
+#include "cpu/matmul_int8.inl.h"
+//
+#include "cpu/matmul_int8_tiles.inl.h"
 
 constexpr int64_t kTile = 16;             // rows of every tile, and words of a row
 constexpr int64_t kStride = kPanel * 4;   // bytes from row to row of a panel and of the sums
@@ -154,6 +166,40 @@ struct AmxTiles {
   }
 };
 
+// The tiles for TileUnits. Written out, since GCC 12's macros take literal numbers only and do not
+// say that they touch memory.
+struct Int8Tile {
+  template <int T>
+  static void zero() {
+    asm volatile("tilezero %%tmm%c0" : : "i"(T));
+  }
+  template <int T>
+  static void load(const void* p, int64_t stride) {
+    asm volatile("tileloadd (%0,%1,1), %%tmm%c2" : : "r"(p), "r"(stride), "i"(T) : "memory");
+  }
+  template <int T>
+  static void store(void* p, int64_t stride) {
+    asm volatile("tilestored %%tmm%c2, (%0,%1,1)" : : "r"(p), "r"(stride), "i"(T) : "memory");
+  }
+  template <int C, int A, int B>
+  static void dot() {
+    asm volatile("tdpbsud %%tmm%c2, %%tmm%c1, %%tmm%c0" : : "i"(C), "i"(A), "i"(B));
+  }
+};
+
+// Tasks of more rows go to the tiles: below, most of a tile's rows would be padding, while vpdpbusd
+// pays for each row. From counting instructions; no machine with AMX was at hand to measure.
+constexpr int64_t kRegisterRows = 12;
+// A unit of fewer inputs fills less than half of a tile, and its sums cost as much as a long one's.
+constexpr int64_t kMinTileUnit = 32;
+
+void int8_panel(const PanelTask& task) {
+  const int64_t unit = int8_unit(task.shape.inputs / task.shape.groups);
+  if (task.rows <= kRegisterRows || unit < kMinTileUnit) return avx512_vnni::int8_panel_task(task);
+  const TileState tiles;
+  int_panel<TileUnits<Int8Tile>>(task);
+}
+
 XForm form(const Format& format, Compute compute) noexcept {
   if (compute == Compute::f32) return XForm::f32;
   if (compute == Compute::int8 && format.scheme != Scheme::dense) return XForm::int8;
@@ -161,7 +207,7 @@ XForm form(const Format& format, Compute compute) noexcept {
 }
 
 void panel(const PanelTask& task) noexcept {
-  if (task.x.form == XForm::int8) return avx512_vnni::int8_panel_task(task);
+  if (task.x.form == XForm::int8) return int8_panel(task);
   if (task.x.form != XForm::bf16) return float_panel(task);
   const Format& f = task.product->w->format;
   const bool dense = f.scheme == Scheme::dense;
@@ -190,6 +236,7 @@ Ops overlay_matmul_amx(Ops table) {
   table.matmul = amx::matmul;
   table.matmul_dense_name = "amx tdpbf16ps 32x32";
   table.matmul_affine_name = "amx tdpbf16ps 32x32, codes to bf16";
+  table.matmul_int8_name = "amx tdpbsud 32x32, up to 12 rows avx512 vpdpbusd 6x64";
   return table;
 }
 

@@ -297,20 +297,23 @@ void unpack_bytes(const std::byte* b, int64_t b_rows, std::byte* strip) {
   }
 }
 
-template <class Source>
-void run_unit(IntSegment s, std::byte* strip) {
-  // Bytes are in place already; codes are unpacked where enough rows share them.
-  if constexpr (Source::kSteps > 1) {
-    if (s.rows <= Source::kDirectRows) return run_int_segment<Source, kIntCodeRows>(s);
-    unpack_bytes<Source>(s.b, s.b_rows, strip);
-    s.b = strip;
-    s.b_rows *= Source::kSteps;
-    s.ahead_bytes = 0;
+// What carries out units; AMX has another one.
+struct RegisterUnits {
+  template <class Source>
+  static void run(IntSegment s, const Tiles& tiles) {
+    // Bytes are in place already; codes are unpacked where enough rows share them.
+    if constexpr (Source::kSteps > 1) {
+      if (s.rows <= Source::kDirectRows) return run_int_segment<Source, kIntCodeRows>(s);
+      unpack_bytes<Source>(s.b, s.b_rows, tiles.strip);
+      s.b = tiles.strip;
+      s.b_rows *= Source::kSteps;
+      s.ahead_bytes = 0;
+    }
+    run_int_segment<StripCodes<Source::kWide>, kIntRows>(s);
   }
-  run_int_segment<StripCodes<Source::kWide>, kIntRows>(s);
-}
+};
 
-template <class Source>
+template <class Source, class Engine>
 void int_panel_of(const PanelTask& task, int table_bias = 0) {
   const Tiles tiles(task.scratch);
   const PanelShape& shape = task.shape;
@@ -321,39 +324,40 @@ void int_panel_of(const PanelTask& task, int table_bias = 0) {
   for (int64_t input = 0; input < shape.inputs; ++units) {
     if (input % group_inputs == 0) load_integers(task, input / group_inputs, table_bias, group);
     const int64_t count = std::min(unit, group_inputs - input % group_inputs);
-    run_unit<Source>({.b = panel + input / shape.inputs_per_row * shape.row_bytes,
-                      .b_rows = count / shape.inputs_per_row,
-                      .x = task.x.data + task.row * task.x.stride_bytes + input,
-                      .x_stride_bytes = task.x.stride_bytes,
-                      .rows = task.rows,
-                      .totals = tiles.totals,
-                      .first = input == 0,
-                      .group = &group,
-                      .units = units,
-                      .units_stride = task.x.units_of_row,
-                      .ahead_bytes = kIntAheadBytes},
-                     tiles.strip);
+    Engine::template run<Source>({.b = panel + input / shape.inputs_per_row * shape.row_bytes,
+                                  .b_rows = count / shape.inputs_per_row,
+                                  .x = task.x.data + task.row * task.x.stride_bytes + input,
+                                  .x_stride_bytes = task.x.stride_bytes,
+                                  .rows = task.rows,
+                                  .totals = tiles.totals,
+                                  .first = input == 0,
+                                  .group = &group,
+                                  .units = units,
+                                  .units_stride = task.x.units_of_row,
+                                  .ahead_bytes = kIntAheadBytes},
+                                 tiles);
     input += count;
   }
   write_panel(task, tiles.totals);
 }
 
+template <class Engine = RegisterUnits>
 void int_panel(const PanelTask& task) {
   switch (codes_of(task.product->w->format)) {
     case Codes::bits2:
-      return int_panel_of<ByteCodes<2>>(task);
+      return int_panel_of<ByteCodes<2>, Engine>(task);
     case Codes::bits4:
-      return int_panel_of<ByteCodes<4>>(task);
+      return int_panel_of<ByteCodes<4>, Engine>(task);
     case Codes::bits5:
-      return int_panel_of<ByteWide<5>>(task);
+      return int_panel_of<ByteWide<5>, Engine>(task);
     case Codes::bits6:
-      return int_panel_of<ByteWide<6>>(task);
+      return int_panel_of<ByteWide<6>, Engine>(task);
     case Codes::bits8:
-      return int_panel_of<ByteCodes<8>>(task);
+      return int_panel_of<ByteCodes<8>, Engine>(task);
     case Codes::iq4:
-      return int_panel_of<ByteTable<kIq4Values, kIq4Bias>>(task, kIq4Bias);
+      return int_panel_of<ByteTable<kIq4Values, kIq4Bias>, Engine>(task, kIq4Bias);
     case Codes::e2m1:
-      return int_panel_of<ByteTable<kE2m1Values, kE2m1Bias>>(task, kE2m1Bias);
+      return int_panel_of<ByteTable<kE2m1Values, kE2m1Bias>, Engine>(task, kE2m1Bias);
   }
 }
 
@@ -371,7 +375,7 @@ inline uint32_t largest_bits(const float* x, int64_t count) {  // count a multip
 }
 
 // Rounds x to the bytes that int_tile reads. REQUIRES: units of a multiple of 16 inputs.
-void int8_row(const XRowTask& t) noexcept {
+inline void int8_row(const XRowTask& t) noexcept {
   const float* x = t.x;
   if (t.order != nullptr || t.in < t.inputs) {
     for (int64_t k = 0; k < t.in; ++k) t.gathered[k] = t.x[t.order != nullptr ? t.order[k] : k];
