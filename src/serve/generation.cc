@@ -61,6 +61,7 @@ Generation::Generation(GenerationPlan plan, GenerationSeams seams,
   }
   open_ = children_.size();
   running_.assign(children_.size(), 0);
+  stopped_.assign(children_.size(), false);
 }
 
 Generation::~Generation() { settle(); }
@@ -112,7 +113,7 @@ void Generation::submit(size_t child) {
   {
     const std::lock_guard lock(mutex_);
     running_[child] = id;
-    late = cancelled_;
+    late = cancelled_ || stopped_[child];  // events may come before the id does
   }
   if (late) seams_.host->engine->abort(id);
 }
@@ -232,8 +233,9 @@ void Generation::take(const Arrived& arrived, std::string& out) {
   {
     const std::lock_guard lock(mutex_);
     id = running_[arrived.child];
+    stopped_[arrived.child] = true;
   }
-  seams_.host->engine->abort(id);
+  if (id != 0) seams_.host->engine->abort(id);  // else submit() does when it has the id
 }
 
 void Generation::measure(Child& child, const Arrived& arrived, int64_t tokens) {

@@ -93,7 +93,8 @@ class Generation final : public InFlight, public std::enable_shared_from_this<Ge
 
   std::mutex mutex_;  // guards these
   std::vector<Arrived> inbox_;
-  std::vector<RequestId> running_;  // of each child; 0: not submitted
+  std::vector<RequestId> running_;  // of each child; 0: not submitted, or submit() not back yet
+  std::vector<bool> stopped_;       // a stop string ended the child; its request may still run
   bool working_ = false, cancelled_ = false;
 
   // The worker's own; one worker at a time.
