@@ -29,21 +29,8 @@ inline S dot_wide(S sums, U codes, U x) {
 #include "cpu/matmul_int8_x86.inl.h"
 //
 #include "cpu/matmul_int8.inl.h"
-
-XForm form(const Format& format, Compute compute) noexcept {
-  if (compute == Compute::int8 && format.scheme != Scheme::dense) return XForm::int8;
-  return compute == Compute::f32 ? XForm::f32 : XForm::rounded_f32;
-}
-void panel(const PanelTask& task) noexcept {
-  return task.x.form == XForm::int8 ? int_panel(task) : float_panel(task);
-}
-void row(const XRowTask& task) noexcept {
-  return task.form == XForm::int8 ? int8_row(task) : float_row(task);
-}
-
-void matmul(Queue& queue, std::span<const Matmul> products) noexcept {
-  run_matmul(queue, products, {.form = form, .row = row, .panel = panel});
-}
+//
+#include "cpu/matmul_entry.inl.h"
 
 }  // namespace
 }  // namespace octavo::cpu::avx2
